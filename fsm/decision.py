@@ -1,0 +1,157 @@
+"""A decision is a value: what was asked, what every guard said, and how the job looks afterwards."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from fsm.evidence import Evidence
+from fsm.facts import Asked, JobFacts
+from fsm.guards import GuardVerdict
+from fsm.memory import Memory
+from fsm.spec import Edge, Kind
+from fsm.states import ENDED, Asker, Effect, Ending, Event, RecoveryMethod, State, Verdict
+
+
+class Outcome(StrEnum):
+    """What became of an event."""
+
+    MOVED = "moved"
+    STAYED = "stayed"
+    IGNORED = "ignored"  # a late answer about a job that is over
+    REFUSED = "refused"  # the table has the event here, but a guard says no
+    ILLEGAL = "illegal"  # the table does not have the event here
+
+    @property
+    def accepted(self) -> bool:
+        """True unless the event was refused or illegal."""
+        return self not in (Outcome.REFUSED, Outcome.ILLEGAL)
+
+
+_OUTCOME = {Kind.MOVE: Outcome.MOVED, Kind.STAY: Outcome.STAYED, Kind.IGNORE: Outcome.IGNORED}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What `decide` concluded. `before` and `after` are the job; equal but for bookkeeping unless it moved."""
+
+    event: Event
+    outcome: Outcome
+    before: JobFacts
+    after: JobFacts
+    asked: Asked
+    at: datetime
+    policy: str
+    edge: str | None = None
+    effects: tuple[Effect, ...] = ()
+    verdicts: tuple[GuardVerdict, ...] = ()
+    reason: str | None = None
+    evidence: Evidence | None = None
+
+    @property
+    def source(self) -> State | None:
+        """The state before; None for a job that is only now created."""
+        return None if self.event is Event.CREATE else self.before.state
+
+    @property
+    def moved(self) -> bool:
+        """True if the job made a transition."""
+        return self.outcome is Outcome.MOVED
+
+    @property
+    def refusals(self) -> tuple[GuardVerdict, ...]:
+        """All guards that said no."""
+        return tuple(v for v in self.verdicts if not v.passed)
+
+    @property
+    def possible_at(self) -> datetime | None:
+        """When a refused event becomes possible by the clock alone; None if time does not help."""
+        times = [v.becomes_true_at for v in self.refusals]
+        known = [t for t in times if t is not None]
+        return max(known) if known and len(known) == len(times) else None
+
+    @property
+    def says(self) -> str:
+        """The decision in one line, for an operator."""
+        where = self.source or "(new)"
+        if self.outcome is Outcome.ILLEGAL:
+            return f"{self.event} is illegal for a job that is {where}"
+        if self.outcome is Outcome.REFUSED:
+            return f"{self.event} refused for a job that is {where}: " + "; ".join(map(str, self.refusals))
+        if self.moved:
+            ending = f" ({self.after.ending})" if self.after.ending else ""
+            return f"{self.event}: {where} -> {self.after.state}{ending}" + (f": {self.reason}" if self.reason else "")
+        return f"{self.event}: {self.outcome} {where}"
+
+
+def outcome_of(edge: Edge) -> Outcome:
+    """The outcome of taking an edge."""
+    return _OUTCOME[edge.kind]
+
+
+def reason_of(edge: Edge, asked: Asked, evidence: Evidence | None) -> str | None:
+    """The text of an end: the person's, the VMA's, or the rule's."""
+    said = asked.reason or (evidence.error if evidence and edge.ending is Ending.CONFIRMED else None)
+    return said or edge.reason
+
+
+def take(edge: Edge, seen: JobFacts, evidence: Evidence | None, asked: Asked, now: datetime) -> JobFacts:
+    """The job after an edge was taken. `seen` are its facts with the evidence absorbed."""
+    after = seen if edge.kind is Kind.STAY else _move(edge, seen, now)
+    if evidence is not None and evidence.verdict is not Verdict.UNREACHABLE:
+        after = replace(after, memory=after.memory.attend(edge.attention, now))
+    if Effect.STOP_POLLING in edge.effects:
+        after = replace(after, watched=False)
+    if {Effect.START_POLLING, Effect.RESTART_POLLING} & set(edge.effects):
+        after = replace(after, polling_since=now)
+    return _recovery(after, edge, evidence, asked)
+
+
+def _move(edge: Edge, seen: JobFacts, now: datetime) -> JobFacts:
+    if edge.target is None:
+        return seen
+    complete = edge.target is State.COMPLETED and edge.ending is not Ending.INFERRED
+    return replace(
+        seen,
+        state=edge.target,
+        version=seen.version + 1,
+        entered_at=now,
+        ending=edge.ending,
+        watched=Effect.WATCH in edge.effects,
+        percent=100.0 if complete else seen.percent,
+        bytes_transferred=max(seen.total_bytes, seen.bytes_transferred) if complete else seen.bytes_transferred,
+        memory=_memory_after_move(edge, seen),
+    )
+
+
+def _memory_after_move(edge: Edge, seen: JobFacts) -> Memory:
+    if edge.target in ENDED:
+        came_from = seen.memory.ended_from if seen.state in ENDED else seen.state
+        return replace(seen.memory, ended_from=came_from, watched_seconds=0.0)
+    return replace(
+        seen.memory,
+        not_found=None,
+        unreachable=None,
+        unintelligible_since=None,
+        settling=None,
+        still=None,
+        ended_from=None,
+        attention=None,
+        attention_since=None,
+    )
+
+
+def _recovery(after: JobFacts, edge: Edge, evidence: Evidence | None, asked: Asked) -> JobFacts:
+    attempted = after.recovery_attempted or asked.by.is_recovery
+    if not attempted and asked.by is not Asker.OPERATOR:
+        return after
+    method = _method(edge, evidence, asked) or after.recovery_method
+    return replace(after, recovery_attempted=attempted, recovery_method=method)
+
+
+def _method(edge: Edge, evidence: Evidence | None, asked: Asked) -> RecoveryMethod | None:
+    if asked.by is Asker.OPERATOR and edge.kind is Kind.MOVE:
+        return RecoveryMethod.MANUAL
+    if edge.ending is Ending.INFERRED:
+        return RecoveryMethod.TIMEOUT
+    knows = evidence is not None and evidence.verdict in (Verdict.RUNNING, Verdict.COMPLETED, Verdict.FAILED)
+    return RecoveryMethod.VMA_VALIDATED if knows else None

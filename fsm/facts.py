@@ -1,0 +1,108 @@
+"""What a rule may know about a job: one value, read from the database in one go."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from fsm.evidence import Evidence
+from fsm.memory import Memory
+from fsm.policy import DEFAULT_POLICY, RecoveryPolicy
+from fsm.states import ACTIVE, SETUP, Asker, Ending, State, Verdict
+
+ZERO = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """One disk of a job. `volume_id` is None until the workflow has recorded its volume; capacity in bytes."""
+
+    disk_id: str
+    volume_id: str | None = None
+    capacity_bytes: int = 0
+
+    @property
+    def export_name(self) -> str | None:
+        """The NBD export name, which is the disk's own key at the VMA."""
+        return None if self.volume_id is None else f"migration-vol-{self.volume_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """A job as stored. Times aware UTC, `percent` 0-100, bytes."""
+
+    job_id: str
+    state: State
+    created_at: datetime
+    entered_at: datetime
+    version: int = 1
+    ending: Ending | None = None
+    watched: bool = False
+    heard_at: datetime | None = None  # last answer in which the VMA knew the job
+    polling_since: datetime | None = None
+    disks: tuple[Disk, ...] = ()
+    percent: float = 0.0
+    bytes_transferred: int = 0
+    total_bytes: int = 0
+    vm_taken: bool = False  # a newer job of the VM exists, in whatever state
+    recovery_attempted: bool = False
+    recovery_method: str | None = None
+    memory: Memory = field(default_factory=Memory)
+
+    @property
+    def active(self) -> bool:
+        """True while the job must be polled whatever happens."""
+        return self.state in ACTIVE
+
+    @property
+    def in_setup(self) -> bool:
+        """True before the copy was started."""
+        return self.state in SETUP
+
+    @property
+    def polled(self) -> bool:
+        """True if somebody must keep asking: active, or an inferred end under watch."""
+        return self.active or self.watched
+
+    @property
+    def last_sign_of_life(self) -> datetime:
+        """The latest of creation, entry into the state, and the last answer that knew the job."""
+        return max(self.created_at, self.entered_at, self.heard_at or self.created_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asks for an event, by name if it is a person, and why."""
+
+    by: Asker = Asker.WORKFLOW
+    actor: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VmFacts:
+    """What stands in the way of a new job of the VM; the verdict is that of asking the watched job now."""
+
+    unfinished_job: str | None = None
+    watched_job: str | None = None
+    watched_verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a guard sees. The facts already include what the present evidence added."""
+
+    facts: JobFacts
+    evidence: Evidence | None
+    asked: Asked
+    now: datetime
+    policy: RecoveryPolicy = DEFAULT_POLICY
+    vm: VmFacts = VmFacts()
+
+    def age(self, since: datetime) -> timedelta:
+        """Wall-clock age, never negative."""
+        return max(self.now - since, ZERO)
+
+    def observed_age(self, since: datetime) -> timedelta:
+        """Age counted from the later of `since` and the observer's own start."""
+        if self.evidence is None:
+            return self.age(since)
+        return min(self.age(since), timedelta(seconds=self.evidence.uptime))

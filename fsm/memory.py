@@ -1,0 +1,193 @@
+"""What the rules remember of a job between two answers. It is stored with the job and survives a kill."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Self, TypeVar
+
+from fsm.evidence import DiskEvidence, Evidence, KeyEntry
+from fsm.states import Attention, State, Verdict
+
+# Two answers further apart than this (seconds) do not count as "the VMA answered in between".
+ANSWERED_GAP = 120.0
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """Like answers in a row.
+
+    `since` survives a restart of ours; `count` and the span are what the present observer heard
+    itself: an inference rests on silence that somebody listened to.
+    """
+
+    since: datetime
+    observer: str
+    first_uptime: float
+    last_uptime: float
+    count: int = 1
+
+    @property
+    def span(self) -> float:
+        """Seconds between the first and the last answer of the present observer."""
+        return self.last_uptime - self.first_uptime
+
+    @classmethod
+    def extend(cls, streak: Self | None, evidence: Evidence) -> Self:
+        """The streak after one more like answer."""
+        if streak is not None and streak.observer == evidence.observer:
+            return replace(streak, last_uptime=evidence.uptime, count=streak.count + 1)
+        since = evidence.observed_at if streak is None else streak.since
+        return cls(since, evidence.observer, evidence.uptime, evidence.uptime)
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """Since when bytes and percentage have not changed."""
+
+    since: datetime
+    bytes_transferred: int | None
+    percent: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DiskMemory:
+    """What was last seen of one disk, and whether its end is proven. Proof is never taken back."""
+
+    disk_id: str
+    proven: bool = False
+    bytes_transferred: int | None = None
+    total_bytes: int | None = None
+    unfinished: bool = False
+    baseline: KeyEntry | None = None  # what its export key said when this job was set up
+    changed: bool = False  # the key was seen to change since the baseline
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """All that was counted or timed for a rule."""
+
+    not_found: Streak | None = None
+    unreachable: Streak | None = None
+    unintelligible_since: datetime | None = None
+    settling: Still | None = None
+    still: Still | None = None
+    disk_failed_since: datetime | None = None
+    failed_disks: tuple[str, ...] = ()
+    refused_since: datetime | None = None
+    own_key_completed: bool = False
+    answering_key: str | None = None
+    disks: tuple[DiskMemory, ...] = ()
+    ended_from: State | None = None
+    attention: Attention | None = None
+    attention_since: datetime | None = None
+    watched_seconds: float = 0.0
+    answered_by: str = ""  # observer of the last answer, to add up watched_seconds
+    answered_uptime: float = 0.0
+
+    def disk(self, disk_id: str) -> DiskMemory:
+        """What is remembered of a disk; a blank memory if nothing is."""
+        return next((d for d in self.disks if d.disk_id == disk_id), DiskMemory(disk_id))
+
+    def attend(self, attention: Attention | None, now: datetime) -> Self:
+        """With the reason why an operator is needed (None: no longer), and since when."""
+        if attention is self.attention:
+            return self
+        return replace(self, attention=attention, attention_since=None if attention is None else now)
+
+
+def remember(memory: Memory, evidence: Evidence, *, setup: bool) -> Memory:
+    """The memory after one more answer; `setup` while the copy has not been started (baselines are taken)."""
+    return replace(
+        memory,
+        not_found=_not_found(memory, evidence),
+        unreachable=_unreachable(memory, evidence),
+        unintelligible_since=_unintelligible_since(memory, evidence),
+        settling=_settling(memory, evidence),
+        still=_still(memory, evidence),
+        disk_failed_since=_since(memory.disk_failed_since, evidence, bool(evidence.failed_disks)),
+        failed_disks=_held(memory.failed_disks, evidence.failed_disks, evidence),
+        refused_since=_since(memory.refused_since, evidence, evidence.refused),
+        own_key_completed=_held(memory.own_key_completed, evidence.own_key_completed, evidence),
+        answering_key=evidence.answering_key or memory.answering_key,
+        disks=_disks(memory, evidence, setup=setup),
+        watched_seconds=memory.watched_seconds + _answered_gap(memory, evidence),
+        answered_by="" if evidence.verdict is Verdict.UNREACHABLE else evidence.observer,
+        answered_uptime=evidence.uptime,
+    )
+
+
+def _not_found(memory: Memory, evidence: Evidence) -> Streak | None:
+    if evidence.verdict is Verdict.NOT_FOUND:
+        return Streak.extend(memory.not_found, evidence)
+    return None if evidence.verdict.knows_the_job else memory.not_found
+
+
+def _unreachable(memory: Memory, evidence: Evidence) -> Streak | None:
+    if evidence.verdict is Verdict.UNREACHABLE:
+        return Streak.extend(memory.unreachable, evidence)
+    return None
+
+
+def _unintelligible_since(memory: Memory, evidence: Evidence) -> datetime | None:
+    if evidence.verdict is Verdict.UNINTELLIGIBLE:
+        return memory.unintelligible_since or evidence.observed_at
+    return memory.unintelligible_since if evidence.verdict is Verdict.UNREACHABLE else None
+
+
+def _settling(memory: Memory, evidence: Evidence) -> Still | None:
+    if evidence.verdict is Verdict.UNSETTLED:
+        return _stand(memory.settling, evidence)
+    return None if evidence.verdict.knows_the_job else memory.settling
+
+
+def _still(memory: Memory, evidence: Evidence) -> Still | None:
+    if evidence.verdict is Verdict.RUNNING:
+        return _stand(memory.still, evidence)
+    return None if evidence.verdict.knows_the_job else memory.still
+
+
+def _stand(still: Still | None, evidence: Evidence) -> Still:
+    seen = (evidence.bytes_transferred, evidence.percent)
+    if still is not None and (still.bytes_transferred, still.percent) == seen:
+        return still
+    return Still(evidence.observed_at, *seen)
+
+
+def _since(since: datetime | None, evidence: Evidence, holds: bool) -> datetime | None:
+    if holds:
+        return since or evidence.observed_at
+    return since if evidence.verdict is Verdict.UNREACHABLE else None
+
+
+def _held(old: _T, new: _T, evidence: Evidence) -> _T:
+    return new if evidence.verdict.knows_the_job else old
+
+
+def _answered_gap(memory: Memory, evidence: Evidence) -> float:
+    """Seconds since the previous answer, if the VMA answered then and now to the same observer."""
+    if evidence.verdict is Verdict.UNREACHABLE or memory.answered_by != evidence.observer:
+        return 0.0
+    gap = evidence.uptime - memory.answered_uptime
+    return gap if 0.0 <= gap <= ANSWERED_GAP else 0.0
+
+
+def _disks(memory: Memory, evidence: Evidence, *, setup: bool) -> tuple[DiskMemory, ...]:
+    heard = {d.disk_id: d for d in evidence.disks}
+    known = [_disk(old, heard.pop(old.disk_id, None), setup=setup) for old in memory.disks]
+    return (*known, *(_disk(DiskMemory(d.disk_id), d, setup=setup) for d in heard.values()))
+
+
+def _disk(old: DiskMemory, heard: DiskEvidence | None, *, setup: bool) -> DiskMemory:
+    if heard is None:
+        return old
+    baseline = old.baseline or (heard.entry if setup else None)
+    return DiskMemory(
+        old.disk_id,
+        proven=old.proven or heard.proven,
+        bytes_transferred=old.bytes_transferred if heard.bytes_transferred is None else heard.bytes_transferred,
+        total_bytes=old.total_bytes if heard.total_bytes is None else heard.total_bytes,
+        unfinished=heard.unfinished if heard.verdict.knows_the_job else old.unfinished,
+        baseline=baseline,
+        changed=old.changed or (baseline is not None and heard.entry not in (None, baseline)),
+    )

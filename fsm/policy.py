@@ -1,0 +1,84 @@
+"""Every number a rule uses, in one frozen value."""
+
+import hashlib
+from datetime import timedelta
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from fsm.states import State
+
+Duration = Annotated[timedelta, Field(ge=timedelta(0))]
+Positive = Annotated[timedelta, Field(gt=timedelta(0))]
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+def _minutes(n: float) -> timedelta:
+    return timedelta(minutes=n)
+
+
+def _seconds(n: float) -> timedelta:
+    return timedelta(seconds=n)
+
+
+class RecoveryPolicy(BaseModel):
+    """The thresholds of the rules. Durations are seconds or ISO 8601; percentages 0-100.
+
+    Raises pydantic.ValidationError for a negative number or an order that makes a rule unreachable.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    grace_initializing: Duration = Field(_minutes(5), description="an absent job stays initializing this long")
+    grace_attaching: Duration = Field(_minutes(5), description="an absent job stays attaching this long")
+    grace_configuring: Duration = Field(_minutes(5), description="an absent job stays configuring this long")
+    grace_ready_for_sync: Duration = Field(_minutes(2), description="an absent job stays ready_for_sync this long")
+    polling_grace: Duration = Field(_seconds(30), description="no 404 counts before a job was polled this long")
+    absence_grace: Duration = Field(_minutes(2), description="a copy may take this long to post for the first time")
+    unreachable_after: Duration = Field(_minutes(30), description="silence of the VMA that ends a job by inference")
+    nearly_done_percent: Percent = Field(90.0, description="a lost job above this is taken for completed")
+    inference_ripe: Duration = Field(_seconds(60), description="span of like answers before an inference; 0: at once")
+    inference_answers: int = Field(3, ge=1, description="like answers before an inference")
+    completion_settle: Duration = Field(_minutes(15), description="unproven completion must stand unchanged this long")
+    unintelligible_after: Duration = Field(_minutes(30), description="garbage for this long needs an operator")
+    stalled_after: Duration = Field(_minutes(15), description="no byte moved for this long: not progressing")
+    stalled_alarm_after: Duration = Field(_minutes(60), description="no byte moved for this long: needs an operator")
+    watch_fast_for: Duration = Field(_minutes(10), description="an inferred end is polled at full pace this long")
+    watch_for: Duration = Field(timedelta(hours=24), description="time with an answering VMA that ends a watch")
+    poll_interval: Positive = Field(_seconds(5), description="between two polls of a healthy job")
+    poll_interval_near_end: Positive = Field(_seconds(2), description="the same above near_end_percent")
+    near_end_percent: Percent = Field(95.0, description="from here on the end is near")
+    watch_interval: Positive = Field(_seconds(60), description="between two polls of a watched job, later on")
+    backoff_max: Positive = Field(_seconds(30), description="slowest pace after errors for an active job")
+    retry_after_max: Positive = Field(_seconds(60), description="longest Retry-After that is obeyed")
+    monitor_interval: Positive = Field(_seconds(60), description="between two looks of the health monitor")
+    overdue_after: Positive = Field(_seconds(10), description="past due by this and 3 intervals: overdue")
+    unclaimed_after: Positive = Field(_seconds(60), description="past due by this, whoever should have asked")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        ordered = (
+            ("poll_interval_near_end", "poll_interval"),
+            ("poll_interval", "backoff_max"),
+            ("stalled_after", "stalled_alarm_after"),
+            ("watch_fast_for", "watch_for"),
+            ("nearly_done_percent", "near_end_percent"),
+        )
+        for low, high in ordered:
+            if getattr(self, low) > getattr(self, high):
+                msg = f"{low} ({getattr(self, low)}) must not exceed {high} ({getattr(self, high)})"
+                raise ValueError(msg)
+        return self
+
+    def setup_grace(self, state: State) -> timedelta:
+        """How long a job may stand in a set-up state unknown to the VMA."""
+        grace: timedelta = getattr(self, f"grace_{state}")
+        return grace
+
+    @property
+    def fingerprint(self) -> str:
+        """Short hash of all values, stamped into history."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+
+DEFAULT_POLICY = RecoveryPolicy()

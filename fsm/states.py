@@ -1,0 +1,134 @@
+"""The words of the machine: states, events, and how a job can have ended."""
+
+from enum import StrEnum
+from typing import Final
+
+
+class State(StrEnum):
+    """Where a job stands. Each comment says who moves a job out of the state."""
+
+    INITIALIZING = "initializing"  # the workflow (attach), the VMA (runs already), time (set-up grace)
+    ATTACHING = "attaching"  # the workflow (configure, ready), the VMA, time
+    CONFIGURING = "configuring"  # the workflow (ready), the VMA, time
+    READY_FOR_SYNC = "ready_for_sync"  # the workflow (start), the VMA, time
+    REPLICATING = "replicating"  # the VMA's verdicts, silence, an operator
+    COMPLETED = "completed"  # nobody once confirmed; evidence or an operator while inferred
+    FAILED = "failed"  # nobody once confirmed; evidence or an operator while inferred
+
+
+# In the order in which a workflow passes through them: "at or beyond" is read from it.
+SETUP: Final = (State.INITIALIZING, State.ATTACHING, State.CONFIGURING, State.READY_FOR_SYNC)
+ACTIVE: Final = (*SETUP, State.REPLICATING)
+ENDED: Final = (State.COMPLETED, State.FAILED)
+INITIAL: Final = State.INITIALIZING
+
+
+class Ending(StrEnum):
+    """How a job came to its end."""
+
+    CONFIRMED = "confirmed"  # the VMA said so, or the OMA's workflow
+    INFERRED = "inferred"  # a rule concluded it from silence; evidence may overturn it
+    MANUAL = "manual"  # an operator, with name and reason
+
+
+class Verdict(StrEnum):
+    """What all answers about a job amount to."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    UNSETTLED = "unsettled"  # said or proven to be done, but not by every disk
+    NOT_FOUND = "not_found"
+    UNREACHABLE = "unreachable"
+    UNINTELLIGIBLE = "unintelligible"
+
+    @property
+    def knows_the_job(self) -> bool:
+        """True if the VMA knew the job: the only answers that are a sign of life."""
+        return self in _KNOWING
+
+
+_KNOWING: Final = frozenset({Verdict.RUNNING, Verdict.COMPLETED, Verdict.FAILED, Verdict.UNSETTLED})
+
+
+class Event(StrEnum):
+    """What can happen to a job. `vma_…` events carry evidence; the others are asked for by somebody."""
+
+    CREATE = "create"
+    ATTACH = "attach"
+    CONFIGURE = "configure"
+    READY = "ready"
+    START = "start"
+    FAIL = "fail"
+    COMPLETE = "complete"
+    REOPEN = "reopen"
+    VMA_RUNNING = "vma_running"
+    VMA_COMPLETED = "vma_completed"
+    VMA_FAILED = "vma_failed"
+    VMA_UNSETTLED = "vma_unsettled"
+    VMA_NOT_FOUND = "vma_not_found"
+    VMA_UNREACHABLE = "vma_unreachable"
+    VMA_UNINTELLIGIBLE = "vma_unintelligible"
+
+
+def event_of(verdict: Verdict) -> Event:
+    """The event by which a verdict reaches a job."""
+    return Event(f"vma_{verdict}")
+
+
+VMA_EVENTS: Final = tuple(event_of(v) for v in Verdict)
+WORKFLOW_TARGETS: Final = {
+    Event.ATTACH: State.ATTACHING,
+    Event.CONFIGURE: State.CONFIGURING,
+    Event.READY: State.READY_FOR_SYNC,
+    Event.START: State.REPLICATING,
+}
+
+
+class Effect(StrEnum):
+    """What a decision asks the world to do. The store does it with the commit, the poller after it."""
+
+    START_POLLING = "start_polling"
+    RESTART_POLLING = "restart_polling"
+    KEEP_POLLING = "keep_polling"
+    STOP_POLLING = "stop_polling"
+    WATCH = "watch"
+    RECORD_PROGRESS = "record_progress"
+    CLAIM_CONTEXT = "claim_context"
+    RECLAIM_CONTEXT = "reclaim_context"
+    SETTLE_CONTEXT = "settle_context"
+
+
+class Asker(StrEnum):
+    """Who fired an event; written into history."""
+
+    STARTUP = "startup"
+    POLL = "poll"
+    MONITOR = "monitor"
+    TRIGGER = "trigger"
+    WORKFLOW = "workflow"
+    OPERATOR = "operator"
+
+    @property
+    def is_recovery(self) -> bool:
+        """True for the askers whose validation counts as a recovery attempt."""
+        return self in (Asker.STARTUP, Asker.TRIGGER)
+
+
+class RecoveryMethod(StrEnum):
+    """What decided a recovery (`replication_jobs.recovery_method`)."""
+
+    VMA_VALIDATED = "vma_validated"
+    TIMEOUT = "timeout"
+    MANUAL = "manual"
+
+
+class Attention(StrEnum):
+    """Why a job needs an operator."""
+
+    UNINTELLIGIBLE = "unintelligible"
+    CANNOT_SETTLE = "cannot_settle"
+    RUNS_BESIDE_NEWER = "runs_beside_newer"
+    DISK_FAILED = "disk_failed"
+    STALLED = "stalled"
+    REFUSED_BY_VMA = "refused_by_vma"

@@ -89,6 +89,12 @@ class Memory:
         """What is remembered of a disk; a blank memory if nothing is."""
         return next((d for d in self.disks if d.disk_id == disk_id), DiskMemory(disk_id))
 
+    def prove(self, disk_id: str) -> Self:
+        """With the end of a disk's copy proven."""
+        proven = replace(self.disk(disk_id), proven=True, unfinished=False)
+        known = [proven if d.disk_id == disk_id else d for d in self.disks]
+        return replace(self, disks=tuple(known) if proven in known else (*self.disks, proven))
+
     def attend(self, attention: Attention | None, now: datetime) -> Self:
         """With the reason why an operator is needed (None: no longer), and since when."""
         if attention is self.attention:

@@ -1,15 +1,25 @@
 """Every number a rule uses, in one frozen value."""
 
 import hashlib
+import re
 from datetime import timedelta
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from fsm.states import State
 
-Duration = Annotated[timedelta, Field(ge=timedelta(0))]
-Positive = Annotated[timedelta, Field(gt=timedelta(0))]
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def read_duration(value: object) -> object:
+    """Durations as operators write them: 20m, 90s, 1.5h. Anything else is left to pydantic (seconds, ISO 8601)."""
+    written = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*", value) if isinstance(value, str) else None
+    return value if written is None else timedelta(seconds=float(written[1]) * _UNITS[written[2]])
+
+
+Duration = Annotated[timedelta, BeforeValidator(read_duration), Field(ge=timedelta(0))]
+Positive = Annotated[timedelta, BeforeValidator(read_duration), Field(gt=timedelta(0))]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 

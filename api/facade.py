@@ -1,0 +1,206 @@
+"""The facade: all that this service does, for REST and for a service that embeds it as a library."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+from filelock import FileLock, Timeout
+from migrations.runner import current, require_current, upgrade
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+from vma.client import VmaClient, VmaLimits
+from vma.observer import Observer
+
+from api.errors import RefusedError
+from api.settings import Settings, VmaSettings
+from db.apply import Applied
+from db.engine import make_engine, read, redacted
+from db.jobs import NewJob, NewVolume
+from db.load import Loaded
+from db.store import Answer, Store
+from fsm.decision import Decision
+from fsm.facts import Asked
+from fsm.states import Asker, Event, Verdict
+from poller.recovery import Run
+from poller.service import PollingService
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+RETRY = 1.0  # seconds until a database that is away is tried again
+
+
+class SecondProcessError(Exception):
+    """Another process serves the same SQLite file."""
+
+
+class OmaFsm:
+    """The whole service without its web server. `start` and `stop` belong to one event loop."""
+
+    def __init__(self, settings: Settings, *, observer: Observer | None = None) -> None:
+        self.settings = settings
+        self.observer = observer or Observer()
+        self.engine: Engine = make_engine(settings.database_url)
+        self.store = Store(self.engine, settings.policy)
+        self.polling = PollingService(self.store, _client(settings.vma, self.observer), self.observer)
+        self._lock = _file_lock(self.engine)
+        self._waiting: asyncio.Task[None] | None = None
+        self.ready = False
+
+    async def start(self) -> None:
+        """Check the database and start polling; waits in the background for a database that is away.
+
+        SchemaMismatch and SecondProcessError mean that this process must not run.
+        """
+        try:
+            await self._begin()
+        except DBAPIError as error:
+            log.error("Database is away; waiting for it", database=self._where, why=str(error.orig)[:300])
+            self._waiting = asyncio.create_task(self._wait_for_database())
+
+    async def _begin(self) -> None:
+        await asyncio.to_thread(self._prepare)
+        self.polling.start()
+        self.ready = True
+        log.info("Service started", database=self._where, vma=str(self.settings.vma.url))
+
+    def _prepare(self) -> None:
+        """A database that is empty is set up; one that is older or newer than the code is refused."""
+        if self._lock is not None:
+            try:
+                self._lock.acquire(timeout=0)
+            except Timeout:
+                raise SecondProcessError(
+                    f"another process serves {self._where}; stop it, or give this one a database of its own"
+                ) from None
+        if current(self.engine) is None:
+            upgrade(self.engine)
+        require_current(self.engine)
+
+    async def _wait_for_database(self) -> None:
+        while not self.ready:
+            await asyncio.sleep(RETRY)
+            try:
+                await self._begin()
+            except DBAPIError as error:
+                log.warning("Database is still away", database=self._where, why=str(error.orig)[:200])
+
+    async def stop(self) -> None:
+        """Stop polling in order and let go of the database."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+        await self.polling.stop()
+        self.ready = False
+        self.engine.dispose()
+        if self._lock is not None:
+            self._lock.release()
+
+    @property
+    def _where(self) -> str:
+        return redacted(self.settings.database_url)
+
+    # --- what can be asked -----------------------------------------------------------------------
+
+    async def read(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Run one of `db.views` in a read transaction."""
+
+        def run() -> T:
+            with read(self.engine) as connection:
+                return self._on(connection, work, *args, **kwargs)
+
+        return await asyncio.to_thread(run)
+
+    @staticmethod
+    def _on(connection: Connection, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        return work(connection, *args, **kwargs)
+
+    async def loaded(self, job_id: str) -> Loaded:
+        """One job with its polling row. NotFoundError."""
+        return await asyncio.to_thread(self.store.loaded, job_id)
+
+    async def dry_run(self, job_id: str, event: Event, asked: Asked) -> Decision:
+        """What `fire` would decide. NotFoundError."""
+        return await asyncio.to_thread(self.store.dry_run, job_id, event, self.observer.now(), asked=asked)
+
+    # --- what can be done ------------------------------------------------------------------------
+
+    async def create_job(self, new: NewJob, asked: Asked | None = None) -> Decision:
+        """Create a job. An inferred end of the VM that is under watch is asked about first.
+
+        RefusedError if the VM is not free; ConflictError for an id that exists.
+        """
+        asked_about = await self._ask_about_watched(new)
+        decision = await asyncio.to_thread(
+            self.store.create, new, self.observer.now(), asked=asked or Asked(), asked_about=asked_about
+        )
+        if not decision.moved:
+            raise RefusedError(decision)
+        self.polling.wake(decision.after.job_id)
+        return decision
+
+    async def _ask_about_watched(self, new: NewJob) -> dict[str, Verdict]:
+        vm = await asyncio.to_thread(self.store.vm_facts, new)
+        if vm.watched_job is None or vm.unfinished_job is not None:
+            return {}
+        facts = (await self.loaded(vm.watched_job)).facts
+        evidence = await self.polling.ask(facts)
+        answer = Answer(facts.job_id, facts.version, evidence, Asked(Asker.WORKFLOW))
+        for applied in await self.polling.poller.apply([answer]):
+            log.info("Inferred end asked about before a new job", job_id=facts.job_id, verdict=evidence.verdict,
+                     outcome=applied.decision.says)  # fmt: skip
+        return {facts.job_id: evidence.verdict}
+
+    async def fire(self, job_id: str, event: Event, asked: Asked) -> Applied:
+        """Fire an event. RefusedError with every failed guard; NotFoundError."""
+        applied = await asyncio.to_thread(self.store.fire, job_id, event, self.observer.now(), asked=asked)
+        if not applied.decision.outcome.accepted:
+            raise RefusedError(applied.decision)
+        self._follow(applied)
+        return applied
+
+    def _follow(self, applied: Applied) -> None:
+        decision = applied.decision
+        self.polling.metrics.count(decision)
+        if decision.after.polled:
+            self.polling.wake(decision.after.job_id)
+        else:
+            self.polling.poller.drop(decision.after.job_id)
+        if decision.moved:
+            log.info("Job moved", job_id=decision.after.job_id, from_state=decision.source,
+                     to_state=decision.after.state, rule=decision.edge, asked_by=decision.asked.by,
+                     actor=decision.asked.actor, reason=decision.reason)  # fmt: skip
+
+    async def record_volume(self, job_id: str, disk_id: str, volume: NewVolume) -> None:
+        """Tie a volume to a disk; its export key is asked about at once, so that a stale entry is known as such."""
+        await asyncio.to_thread(self.store.record_volume, job_id, disk_id, volume, self.observer.now())
+        self.polling.wake(job_id)
+
+    async def last_change_id(self, vm_path: str, disk_id: str) -> str:
+        """The ChangeID of a disk's last good copy. NotFoundError for an unknown VM."""
+        return await asyncio.to_thread(self.store.last_change_id, vm_path, disk_id)
+
+    async def record_change_id(self, job_id: str, disk_id: str, change_id: str, previous: str | None) -> bool:
+        """Write the proof that a disk's copy ended; the job is asked about at once. NotFoundError."""
+        now = self.observer.now()
+        fresh = await asyncio.to_thread(self.store.record_change_id, job_id, disk_id, change_id, previous, now)
+        log.info("Disk copied", job_id=job_id, disk_id=disk_id, known_already=not fresh)
+        self.polling.wake(job_id)
+        return fresh
+
+    async def recover(self, asked: Asked) -> Run:
+        """Validate every active job against the VMA now. RecoveryRunningError if one is under way."""
+        return await self.polling.recovery.start(asked)
+
+
+def _client(vma: VmaSettings, observer: Observer) -> VmaClient:
+    limits = VmaLimits(vma.connect_timeout, vma.read_timeout, vma.total_timeout, vma.max_body, vma.in_flight)
+    return VmaClient(str(vma.url), limits=limits, observer=observer)
+
+
+def _file_lock(engine: Engine) -> FileLock | None:
+    """One process per SQLite file; the operating system lets go of the lock when the process dies."""
+    name = engine.url.database
+    if engine.dialect.name != "sqlite" or name in (None, "", ":memory:"):
+        return None
+    return FileLock(Path(str(name)).with_suffix(".lock"))

@@ -1,0 +1,75 @@
+"""The settings: environment variables OMA_FSM_…, then a file, then these defaults. Every field here is read by code."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from fsm.policy import RecoveryPolicy
+
+CONFIG_VARIABLE = "OMA_FSM_CONFIG"
+DEFAULT_FILE = "oma-fsm.toml"
+Seconds = Annotated[float, Field(gt=0, le=60)]
+
+
+class VmaSettings(BaseModel):
+    """How the VMA is asked. Times in seconds, sizes in bytes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: HttpUrl = Field(HttpUrl("http://localhost:9081"), description="where the VMA's progress API answers")
+    connect_timeout: Seconds = Field(2.0, description="to connect, seconds")
+    read_timeout: Seconds = Field(4.0, description="between two pieces of an answer, seconds")
+    total_timeout: Seconds = Field(6.0, description="for a whole answer, seconds")
+    max_body: int = Field(1 << 20, gt=0, description="a longer answer is cut off and not believed, bytes")
+    in_flight: int = Field(8, ge=1, le=512, description="requests under way at once")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OMA_FSM_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    database_url: str = Field("sqlite:///oma-fsm.db", description="SQLite, PostgreSQL or MariaDB")
+    host: str = Field("127.0.0.1", description="address the API listens on; loopback unless told otherwise")
+    port: int = Field(8477, ge=0, le=65535, description="port the API listens on; 0: any free one")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG logs every poll")
+    log_format: Literal["json", "console"] = Field("console", description="json for machines, console for people")
+    vma: VmaSettings = Field(VmaSettings(), description="how the VMA is asked")
+    policy: RecoveryPolicy = Field(RecoveryPolicy(), description="the thresholds of the rules")
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: str) -> str:
+        if url.split(":", 1)[0].split("+", 1)[0] not in ("sqlite", "postgresql", "postgres", "mysql", "mariadb"):
+            msg = "database_url must begin with sqlite:, postgresql: or mysql:"
+            raise ValueError(msg)
+        return url
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 # the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, the environment over the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
+
+
+def config_file() -> Path:
+    """The file that is read if it exists. FileNotFoundError if one was named and does not."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named and not Path(named).is_file():
+        raise FileNotFoundError(f"{CONFIG_VARIABLE} names {named}, which is not a file")
+    return Path(named or DEFAULT_FILE)

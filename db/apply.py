@@ -1,0 +1,205 @@
+"""The one place where decisions become rows: compare-and-swap, history, polling row, VM context, in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, update
+
+from db import contexts, polling
+from db.codec import evidence_to_json, facts_to_json, memory_to_json, verdicts_to_json
+from db.errors import LostRaceError
+from db.load import Loaded
+from db.tables import DISKS, HISTORY, JOBS
+from db.types import cut
+from fsm.decision import Decision
+from fsm.facts import JobFacts
+from fsm.policy import RecoveryPolicy
+from fsm.spec import spec_hash
+from fsm.states import ENDED, Effect, State, Verdict
+
+Values = dict[str, Any]
+SPEC_HASH = spec_hash()
+_CLEAR_ERROR = {"vma_error_classification": None, "vma_error_details": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A decision that is committed, with the job it was taken on and when the job is asked next."""
+
+    decision: Decision
+    loaded: Loaded
+    next_due_at: datetime | None
+
+
+def apply(
+    connection: Connection, decisions: Sequence[tuple[Loaded, Decision]], policy: RecoveryPolicy
+) -> list[Applied]:
+    """Write accepted decisions. LostRaceError (roll the transaction back) if any job was changed meanwhile."""
+    accepted = [(loaded, d) for loaded, d in decisions if d.outcome.accepted and d.after is not d.before]
+    _swap(connection, [d for _, d in accepted])
+    _write_history(connection, [d for _, d in accepted if d.moved])
+    _write_disks(connection, [d for _, d in accepted])
+    for loaded, decision in accepted:
+        contexts.follow(connection, loaded.vm_context_id, decision)
+    due = polling.follow(connection, decisions, policy)
+    return [Applied(d, loaded, due.get(d.before.job_id)) for loaded, d in decisions]
+
+
+_SWAP = (
+    update(JOBS)
+    .where(
+        JOBS.c.id == bindparam("b_id"),
+        JOBS.c.version == bindparam("b_version"),
+        JOBS.c.status == bindparam("b_status"),
+    )
+)  # fmt: skip
+
+
+def _swap(connection: Connection, decisions: Sequence[Decision]) -> None:
+    """Compare-and-swap on (id, state, version). Rows of one shape go in one statement."""
+    shapes: dict[tuple[str, ...], list[Values]] = {}
+    for decision in decisions:
+        values = _job_values(decision)
+        shapes.setdefault(tuple(values), []).append(_keyed(decision, values))
+    for names, rows in shapes.items():
+        statement = _SWAP.values({name: bindparam(f"v_{name}") for name in names})
+        if connection.execute(statement, rows).rowcount != len(rows):
+            raise LostRaceError([row["b_id"] for row in rows], 1)
+
+
+def _keyed(decision: Decision, values: Values) -> Values:
+    before = decision.before
+    keys: Values = {"b_id": before.job_id, "b_version": before.version, "b_status": before.state.value}
+    return keys | {f"v_{name}": value for name, value in values.items()}
+
+
+def _job_values(decision: Decision) -> Values:
+    after = decision.after
+    values: Values = {
+        "rule_memory": memory_to_json(after.memory),
+        "watched": after.watched,
+        "progress_percent": after.percent,
+        "bytes_transferred": after.bytes_transferred,
+        "total_bytes": after.total_bytes,
+        "vma_validated_at": after.heard_at,
+        "updated_at": decision.at,
+    }
+    if decision.evidence is not None:
+        values |= _evidence_values(decision)
+    if decision.moved:
+        values |= _move_values(decision)
+    return values | _recovery_values(decision)
+
+
+def _evidence_values(decision: Decision) -> Values:
+    evidence = decision.evidence
+    assert evidence is not None  # noqa: S101 # the caller's condition, for the type checker
+    if not evidence.verdict.knows_the_job:
+        return {"vma_error_classification": evidence.verdict.value, "vma_error_details": cut(evidence.error, 65_000)}
+    failed = evidence.verdict is Verdict.FAILED
+    errors = {"vma_error_classification": "failed", "vma_error_details": cut(evidence.error, 65_000)}
+    return {
+        "vma_last_poll_at": decision.at,
+        "vma_sync_type": cut(evidence.sync_type, 50),
+        "vma_current_phase": cut(evidence.phase, 100),
+        "vma_throughput_mbps": min(evidence.throughput_mib_s or 0.0, 99_999_999.0),  # decimal(10,2)
+        "transfer_speed_bps": int((evidence.throughput_mib_s or 0.0) * (1 << 20)),
+        "vma_eta_seconds": None if evidence.eta_seconds is None else min(evidence.eta_seconds, 2**31 - 1),
+        "current_operation": cut(evidence.operation, 191),
+        **(errors if failed else _CLEAR_ERROR),
+    }
+
+
+def _move_values(decision: Decision) -> Values:
+    after = decision.after
+    values: Values = {
+        "status": after.state.value,
+        "version": after.version,
+        "ending": after.ending.value if after.ending else None,
+        "entered_at": after.entered_at,
+        "completed_at": after.entered_at if after.state in ENDED else None,
+        "error_message": cut(decision.reason, 65_000) if after.state is State.FAILED else None,
+    }
+    if after.state is State.REPLICATING and decision.before.in_setup:
+        values["started_at"] = decision.at
+    return values
+
+
+def _recovery_values(decision: Decision) -> Values:
+    values: Values = {}
+    if (decision.after.recovery_attempted, decision.after.recovery_method) != (
+        decision.before.recovery_attempted,
+        decision.before.recovery_method,
+    ):
+        values |= {
+            "recovery_attempted": decision.after.recovery_attempted,
+            "recovery_method": decision.after.recovery_method,
+        }
+    if decision.asked.by.is_recovery:
+        values["recovery_attempted_at"] = decision.at
+    resumed = decision.asked.by.is_recovery and decision.after.polled
+    if resumed or (decision.moved and Effect.RESTART_POLLING in decision.effects):
+        values["polling_restarted_at"] = decision.at
+    return values
+
+
+def _write_history(connection: Connection, moved: Sequence[Decision]) -> None:
+    if moved:
+        connection.execute(insert(HISTORY), [history_row(d) for d in moved])
+
+
+def history_row(decision: Decision) -> Values:
+    """The row that says what was decided, when, why and by which rule."""
+    after, asked = decision.after, decision.asked
+    return {
+        "job_id": after.job_id,
+        "seq": after.version,
+        "event": decision.event.value,
+        "from_state": decision.source.value if decision.source else None,
+        "to_state": after.state.value,
+        "ending": after.ending.value if after.ending else None,
+        "edge": decision.edge,
+        "asked_by": asked.by.value,
+        "actor": cut(asked.actor, 255),
+        "reason": decision.reason or asked.reason,
+        "verdicts": verdicts_to_json(decision.verdicts),
+        "facts": facts_to_json(after),
+        "evidence": evidence_to_json(decision.evidence),
+        "policy_hash": decision.policy,
+        "spec_hash": SPEC_HASH,
+        "at": decision.at,
+    }
+
+
+_DISK = update(DISKS).where(DISKS.c.job_id == bindparam("b_job_id"), DISKS.c.disk_id == bindparam("b_disk_id"))
+
+
+def _write_disks(connection: Connection, decisions: Sequence[Decision]) -> None:
+    rows = [row for d in decisions for row in _disk_rows(d)]
+    if rows:
+        connection.execute(_DISK, rows)
+
+
+def _disk_rows(decision: Decision) -> list[Values]:
+    before, after = decision.before, decision.after
+    return [
+        {"b_job_id": after.job_id, "b_disk_id": disk.disk_id} | _disk_values(after, disk.disk_id, decision.at)
+        for disk in after.disks
+        if after.memory.disk(disk.disk_id) != before.memory.disk(disk.disk_id)
+    ]
+
+
+def _disk_values(after: JobFacts, disk_id: str, now: datetime) -> Values:
+    seen = after.memory.disk(disk_id)
+    capacity = next(d.capacity_bytes for d in after.disks if d.disk_id == disk_id)
+    total = seen.total_bytes or capacity
+    done = total if seen.proven else min(seen.bytes_transferred or 0, total)
+    syncing = "failed" if disk_id in after.memory.failed_disks else "syncing" if done else "pending"
+    return {
+        "sync_status": "completed" if seen.proven else syncing,
+        "sync_progress_percent": 100.0 * done / total if total else 100.0 * seen.proven,
+        "bytes_synced": done,
+        "updated_at": now,
+    }

@@ -1,0 +1,56 @@
+"""Values of the machine to and from JSON columns."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from fsm.evidence import Evidence
+from fsm.facts import JobFacts
+from fsm.guards import GuardVerdict
+from fsm.memory import Memory
+
+Json = dict[str, Any]
+
+_MEMORY = TypeAdapter(Memory)
+_EVIDENCE = TypeAdapter(Evidence)
+_FACTS = TypeAdapter(JobFacts)
+_VERDICTS = TypeAdapter(tuple[GuardVerdict, ...])
+
+
+def memory_to_json(memory: Memory) -> Json:
+    """Only what differs from a blank memory is stored: a row is written at every poll."""
+    out: Json = _MEMORY.dump_python(memory, mode="json", exclude_defaults=True)
+    return out
+
+
+def memory_from_json(stored: Json | None) -> Memory:
+    """The memory of a row; blank for a row that has none."""
+    return _MEMORY.validate_python(stored or {})
+
+
+def evidence_to_json(evidence: Evidence | None) -> Json | None:
+    """Evidence as history keeps it."""
+    return None if evidence is None else _EVIDENCE.dump_python(evidence, mode="json", exclude_defaults=True)
+
+
+def evidence_from_json(stored: Json) -> Evidence:
+    """Evidence as history kept it."""
+    return _EVIDENCE.validate_python(stored)
+
+
+def facts_to_json(facts: JobFacts) -> Json:
+    """A job's facts as history keeps them."""
+    out: Json = _FACTS.dump_python(facts, mode="json")
+    return out
+
+
+def facts_from_json(stored: Json) -> JobFacts:
+    """A job's facts as history kept them."""
+    return _FACTS.validate_python(stored)
+
+
+def verdicts_to_json(verdicts: Iterable[GuardVerdict]) -> list[Json]:
+    """Guard verdicts as history and API show them."""
+    out: list[Json] = _VERDICTS.dump_python(tuple(verdicts), mode="json")
+    return out

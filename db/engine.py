@@ -1,0 +1,143 @@
+"""Engines: one way to open SQLite, PostgreSQL and MariaDB, and the two kinds of transaction."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import StaticPool
+
+BUSY_TIMEOUT: Final = 10  # seconds that a writer on SQLite waits for another
+CONNECT_TIMEOUT: Final = 10  # seconds
+DRIVERS: Final = {
+    "sqlite": "sqlite+pysqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
+EXTRAS: Final = {"postgresql": "postgresql", "mysql": "mariadb", "mariadb": "mariadb"}
+SECRETS: Final = ("password", "passwd", "sslpassword")
+# One option by which a connection knows, at its BEGIN, that it is going to write.
+_WRITES: Final = "oma_fsm_writes"
+# Without a strict mode MariaDB cuts what is too long, silently, and a cut JSON is none.
+_MARIADB_SESSION: Final = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')"
+
+_POSTGRESQL_ARGUMENTS: Final = {"connect_timeout": CONNECT_TIMEOUT, "application_name": "oma-fsm"}
+
+
+class DatabaseUrlError(ValueError):
+    """A database that cannot be opened as configured; the text says what to change."""
+
+
+def make_engine(url: str, *, read_only: bool = False) -> Engine:
+    """An engine for `url`: sqlite, postgresql (or postgres), mariadb or mysql.
+
+    The folder of a SQLite file is made if it is missing, unless `read_only`; then every write is refused by the
+    database. On the servers a transaction is READ COMMITTED, so a lost compare-and-swap sees who won.
+    DatabaseUrlError for an URL that says nothing, an unknown database or a driver that is not installed.
+    """
+    target = _with_driver(url)
+    if target.get_backend_name() == "sqlite":
+        return _sqlite(target, read_only=read_only)
+    return _server(target, read_only=read_only)
+
+
+@contextmanager
+def write(engine: Engine) -> Iterator[Connection]:
+    """One transaction that writes: committed at the end, rolled back by an exception.
+
+    On SQLite it takes the write lock at once, so it waits for its turn instead of failing half-way.
+    """
+    with engine.connect() as connection, connection.execution_options(**{_WRITES: True}).begin():
+        yield connection
+
+
+@contextmanager
+def read(engine: Engine) -> Iterator[Connection]:
+    """One transaction that only reads; on SQLite it sees one snapshot and waits for nobody."""
+    with engine.connect() as connection, connection.begin():
+        yield connection
+
+
+def redacted(url: str | URL) -> str:
+    """The URL as it may be logged and shown."""
+    try:
+        shown = make_url(url)
+    except ArgumentError:
+        return "(not a database URL)"
+    return shown.update_query_dict({key: "***" for key in SECRETS if key in shown.query}).render_as_string()
+
+
+def _with_driver(url: str) -> URL:
+    try:
+        target = make_url(url)
+    except ArgumentError:
+        raise DatabaseUrlError(f"{redacted(url)}: expected e.g. sqlite:////var/lib/oma-fsm/jobs.db") from None
+    if target.drivername.split("+")[0] not in DRIVERS:
+        raise DatabaseUrlError(f"{redacted(target)}: unknown database; known are {', '.join(DRIVERS)}")
+    return target.set(drivername=DRIVERS.get(target.drivername, target.drivername))
+
+
+def _sqlite(url: URL, *, read_only: bool) -> Engine:
+    if url.database in (None, "", ":memory:"):
+        # One connection, else every thread would have an empty database of its own.
+        engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+    else:
+        _prepare_file(Path(str(url.database)), read_only=read_only)
+        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
+    journal = () if read_only else ("journal_mode = WAL",)
+    pragmas = (*journal, "foreign_keys = ON", "synchronous = FULL", f"query_only = {'ON' if read_only else 'OFF'}")
+    _listen(engine, pragmas)
+    return engine
+
+
+def _prepare_file(path: Path, *, read_only: bool) -> None:
+    if read_only:
+        if not path.exists():
+            raise DatabaseUrlError(f"{path}: no such database; `oma-fsm db upgrade` makes one")
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUrlError(f"{path}: its folder cannot be made ({error.strerror}); check owner and path") from error
+
+
+def _listen(engine: Engine, pragmas: tuple[str, ...]) -> None:
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver must not begin or commit by itself
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _server(url: URL, *, read_only: bool) -> Engine:
+    postgres = url.get_backend_name() == "postgresql"
+    options = {"postgresql_readonly": read_only} if postgres else {}
+    arguments = _POSTGRESQL_ARGUMENTS if postgres else _mariadb_arguments(read_only=read_only)
+    try:
+        return create_engine(
+            url,
+            connect_args=arguments,
+            execution_options=options,
+            isolation_level="READ COMMITTED",
+            pool_pre_ping=True,
+        )
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        extra = EXTRAS[url.get_backend_name()]
+        raise DatabaseUrlError(
+            f"{redacted(url)}: the driver is not installed ({error}): pip install 'oma-fsm[{extra}]'"
+        ) from error
+
+
+def _mariadb_arguments(*, read_only: bool) -> dict[str, Any]:
+    # CLIENT.FOUND_ROWS, so that rowcount is the rows matched, is set by SQLAlchemy.
+    session = _MARIADB_SESSION + (", SESSION tx_read_only = ON" if read_only else "")
+    return {"connect_timeout": CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": session}

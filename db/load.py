@@ -1,0 +1,159 @@
+"""Rows to facts: everything a rule may know about many jobs, in a handful of statements."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from sqlalchemy import Connection, Exists, Row, and_, exists, or_, select
+
+from db.codec import memory_from_json
+from db.tables import CBT, DISKS, JOBS, POLLING, VOLUMES
+from fsm.facts import Disk, JobFacts
+from fsm.states import ACTIVE, ENDED, Ending, State
+
+log = structlog.get_logger(__name__)
+CHUNK = 500  # ids per IN list; SQLite of old allows 999 parameters
+
+
+@dataclass(frozen=True, slots=True)
+class PollingRow:
+    """`vma_polling_state` of one job: schedule and counters."""
+
+    is_active: bool
+    started_polling_at: datetime | None = None
+    last_poll_at: datetime | None = None
+    next_due_at: datetime | None = None
+    consecutive_errors: int = 0
+    last_error_message: str | None = None
+    last_verdict: str | None = None
+    total_polls: int = 0
+    successful_polls: int = 0
+    polled_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A job as stored, with its polling row (None if it has none)."""
+
+    facts: JobFacts
+    vm_context_id: str
+    polling: PollingRow | None
+
+
+def chunks(ids: Iterable[str]) -> Iterator[list[str]]:
+    """The ids in pieces that fit an IN list, sorted so that row locks are always taken in one order."""
+    ordered = sorted(set(ids))
+    for start in range(0, len(ordered), CHUNK):
+        yield ordered[start : start + CHUNK]
+
+
+def load(connection: Connection, ids: Iterable[str], *, lock: bool = False) -> dict[str, Loaded]:
+    """Jobs by id; unknown ids are missing from the result, unreadable rows too (logged)."""
+    found: dict[str, Loaded] = {}
+    for some in chunks(ids):
+        found.update(_load(connection, some, lock=lock))
+    return found
+
+
+def _load(connection: Connection, ids: Sequence[str], *, lock: bool) -> Iterator[tuple[str, Loaded]]:
+    jobs = select(*JOBS.c, _taken().label("vm_taken")).where(JOBS.c.id.in_(ids)).order_by(JOBS.c.id)
+    rows = connection.execute(jobs.with_for_update(of=JOBS) if lock else jobs).all()
+    disks, proofs, polling = _disks(connection, ids), _proofs(connection, ids), _polling(connection, ids)
+    for row in rows:
+        try:
+            facts = _facts(row, disks[row.id], proofs[row.id], polling.get(row.id))
+        except (ValueError, TypeError) as error:
+            log.error("job row cannot be read; the job is left alone until it is mended", job_id=row.id, why=str(error))
+            continue
+        yield row.id, Loaded(facts, row.vm_context_id, polling.get(row.id))
+
+
+def _taken() -> Exists:
+    """True for a job whose VM has a newer one, in whatever state."""
+    newer = JOBS.alias("newer")
+    later = or_(
+        newer.c.created_at > JOBS.c.created_at, and_(newer.c.created_at == JOBS.c.created_at, newer.c.id > JOBS.c.id)
+    )
+    return exists().where(newer.c.vm_context_id == JOBS.c.vm_context_id, later)
+
+
+def _disks(connection: Connection, ids: Sequence[str]) -> dict[str, list[Disk]]:
+    query = (
+        select(DISKS.c.job_id, DISKS.c.disk_id, DISKS.c.capacity_bytes, DISKS.c.size_gb, VOLUMES.c.volume_id)
+        .select_from(DISKS.outerjoin(VOLUMES, VOLUMES.c.id == DISKS.c.ossea_volume_id))
+        .where(DISKS.c.job_id.in_(ids))
+        .order_by(DISKS.c.unit_number, DISKS.c.id)
+    )
+    found = defaultdict(list)
+    for row in connection.execute(query):
+        capacity = row.capacity_bytes or (row.size_gb or 0) << 30
+        found[row.job_id].append(Disk(row.disk_id, row.volume_id, capacity))
+    return found
+
+
+def _proofs(connection: Connection, ids: Sequence[str]) -> dict[str, set[str]]:
+    query = select(CBT.c.job_id, CBT.c.disk_id).where(CBT.c.job_id.in_(ids), CBT.c.sync_success.is_(True))
+    found = defaultdict(set)
+    for row in connection.execute(query):
+        found[row.job_id].add(row.disk_id)
+    return found
+
+
+def _polling(connection: Connection, ids: Sequence[str]) -> dict[str, PollingRow]:
+    query = select(POLLING).where(POLLING.c.job_id.in_(ids))
+    return {row.job_id: polling_row(row) for row in connection.execute(query)}
+
+
+def polling_row(row: Row) -> PollingRow:  # type: ignore[type-arg]
+    """A `vma_polling_state` row, read by column names."""
+    return PollingRow(**{name: getattr(row, name) for name in PollingRow.__slots__})
+
+
+def _facts(row: Row, disks: Sequence[Disk], proven: set[str], polling: PollingRow | None) -> JobFacts:  # type: ignore[type-arg]
+    memory = memory_from_json(row.rule_memory)
+    for disk_id in sorted(proven):
+        memory = memory.prove(disk_id)
+    return JobFacts(
+        job_id=row.id,
+        state=State(row.status),
+        created_at=row.created_at,
+        entered_at=row.entered_at or row.created_at,
+        version=row.version,
+        ending=Ending(row.ending) if row.ending else None,
+        watched=bool(row.watched),
+        heard_at=row.vma_validated_at,
+        polling_since=polling.started_polling_at if polling else None,
+        disks=tuple(disks),
+        percent=row.progress_percent or 0.0,
+        bytes_transferred=row.bytes_transferred or 0,
+        total_bytes=row.total_bytes or 0,
+        vm_taken=bool(row.vm_taken),
+        recovery_attempted=bool(row.recovery_attempted),
+        recovery_method=row.recovery_method,
+        memory=memory,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PolledJob:
+    """One line of what must be polled."""
+
+    job_id: str
+    watched: bool
+    polling: PollingRow | None
+
+
+def polled_jobs(connection: Connection) -> list[PolledJob]:
+    """All jobs that must be polled: active, or an inferred end under watch. One query."""
+    query = (
+        select(JOBS.c.id, JOBS.c.status, *POLLING.c)
+        .select_from(JOBS.outerjoin(POLLING, POLLING.c.job_id == JOBS.c.id))
+        .where(or_(JOBS.c.status.in_([s.value for s in ACTIVE]), JOBS.c.watched.is_(True)))
+        .order_by(JOBS.c.id)
+    )
+    return [
+        PolledJob(row.id, row.status in ENDED, None if row.job_id is None else polling_row(row))
+        for row in connection.execute(query)
+    ]

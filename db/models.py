@@ -1,0 +1,22 @@
+"""All tables under one roof."""
+
+from typing import Final
+
+from db.oma_tables import CbtHistory, OsseaVolume, ReplicationContext, ReplicationJob, VmDisk
+from db.own_tables import JobHistory, PollHistory, PollingState, RecoveryRun
+from db.table import Table
+
+METADATA: Final = Table.metadata
+
+__all__ = [
+    "METADATA",
+    "CbtHistory",
+    "JobHistory",
+    "OsseaVolume",
+    "PollHistory",
+    "PollingState",
+    "RecoveryRun",
+    "ReplicationContext",
+    "ReplicationJob",
+    "VmDisk",
+]

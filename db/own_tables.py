@@ -1,0 +1,89 @@
+"""The tables that are this service's own."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Double, Index, Integer, UniqueConstraint
+from sqlmodel import Field
+
+from db.table import OPTIONS, Table, count, flag, job, serial, text, time
+from db.types import BigInt, Json
+
+
+class PollingState(Table, table=True):
+    """The schedule of one job, and what asking about it came to so far."""
+
+    __tablename__ = "vma_polling_state"
+    __table_args__ = (Index(None, "is_active", "last_poll_at"), OPTIONS)
+
+    job_id: str = Field(sa_column=job(primary_key=True))
+    started_polling_at: datetime | None = Field(None, sa_column=time())
+    last_poll_at: datetime | None = Field(None, sa_column=time())
+    consecutive_errors: int = Field(0, sa_column=count(Integer))
+    last_error_message: str | None = Field(None, sa_column=text())
+    is_active: bool = Field(False, sa_column=flag())
+    created_at: datetime = Field(sa_column=time(nullable=False))
+    updated_at: datetime = Field(sa_column=time(nullable=False))
+
+    total_polls: int = Field(0, sa_column=count())
+    successful_polls: int = Field(0, sa_column=count())
+    next_due_at: datetime | None = Field(None, sa_column=time())
+    last_verdict: str | None = Field(None, sa_column=text(32))
+    polled_by: str | None = Field(None, sa_column=text(64))  # the replica
+
+
+class JobHistory(Table, table=True):
+    """One move of a job; `seq` is the version it gave the job. Folding a job's rows gives the job."""
+
+    __tablename__ = "job_history"
+    __table_args__ = (UniqueConstraint("job_id", "seq"), OPTIONS)
+
+    id: int | None = Field(None, sa_column=serial())
+    job_id: str = Field(sa_column=job())
+    seq: int = Field(sa_column=Column(Integer, nullable=False))
+    event: str = Field(sa_column=text(32, nullable=False))
+    from_state: str | None = Field(None, sa_column=text(32))
+    to_state: str = Field(sa_column=text(32, nullable=False))
+    ending: str | None = Field(None, sa_column=text(16))
+    edge: str = Field(sa_column=text(64, nullable=False))
+    asked_by: str = Field(sa_column=text(16, nullable=False))
+    actor: str | None = Field(None, sa_column=text(255))
+    reason: str | None = Field(None, sa_column=text())
+    verdicts: list[dict[str, Any]] = Field(sa_column=Column(Json, nullable=False))
+    facts: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))  # of the job after the move
+    evidence: dict[str, Any] | None = Field(None, sa_column=Column(Json))
+    policy_hash: str = Field(sa_column=text(16, nullable=False))
+    spec_hash: str = Field(sa_column=text(16, nullable=False))
+    at: datetime = Field(sa_column=time(nullable=False))
+
+
+class PollHistory(Table, table=True):
+    """One answer about a job. Percent 0-100."""
+
+    __tablename__ = "vma_poll_history"
+    __table_args__ = (Index(None, "job_id", "at"), OPTIONS)
+
+    id: int | None = Field(None, sa_column=serial())
+    job_id: str = Field(sa_column=job())
+    at: datetime = Field(sa_column=time(nullable=False))
+    verdict: str = Field(sa_column=text(32, nullable=False))
+    percent: float | None = Field(None, sa_column=Column(Double))
+    bytes_transferred: int | None = Field(None, sa_column=Column(BigInt))
+    throughput_mib_s: float | None = Field(None, sa_column=Column(Double))
+    error: str | None = Field(None, sa_column=text())
+
+
+class RecoveryRun(Table, table=True):
+    """One start-up or triggered recovery; `outcomes` counts jobs by outcome."""
+
+    __tablename__ = "recovery_runs"
+    __table_args__ = (OPTIONS,)
+
+    id: int | None = Field(None, sa_column=serial())
+    started_at: datetime = Field(sa_column=time(nullable=False))
+    finished_at: datetime | None = Field(None, sa_column=time())
+    asked_by: str = Field(sa_column=text(16, nullable=False))
+    actor: str | None = Field(None, sa_column=text(255))
+    jobs: int = Field(0, sa_column=count(Integer))
+    looked_at: int = Field(0, sa_column=count(Integer))
+    outcomes: dict[str, int] | None = Field(None, sa_column=Column(Json))

@@ -1,0 +1,152 @@
+"""Polling rows and the history of polls: written with every answer, restored at start-up."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from db.load import Loaded, PollingRow, chunks
+from db.tables import POLLING, POLLS
+from db.types import cut
+from fsm.cadence import interval
+from fsm.decision import Decision
+from fsm.policy import RecoveryPolicy
+from fsm.states import Effect, Verdict
+
+Values = dict[str, Any]
+KEPT_POLLS = 500  # rows of poll history kept per job
+_ERRORS = (Verdict.UNREACHABLE, Verdict.UNINTELLIGIBLE)
+_STARTS = {Effect.START_POLLING, Effect.RESTART_POLLING}
+
+
+def follow(
+    connection: Connection, decisions: Sequence[tuple[Loaded, Decision]], policy: RecoveryPolicy
+) -> dict[str, datetime]:
+    """Bring the polling rows in line with the decisions; returns when each job is due next."""
+    taken = [(loaded, d) for loaded, d in decisions if d.outcome.accepted]
+    due = {d.before.job_id: _due(loaded.polling, d, policy) for loaded, d in taken if d.after.polled}
+    _ensure(connection, [d for _, d in taken if d.moved and _STARTS & set(d.effects)])
+    answered = [(loaded, d) for loaded, d in taken if d.evidence is not None]
+    if answered:
+        rows = [_answer_values(loaded.polling, d, due.get(d.before.job_id)) for loaded, d in answered]
+        connection.execute(_ANSWERED, rows)
+        _sample(connection, answered)
+    stopped = [d.before.job_id for _, d in taken if not d.after.polled]
+    if stopped:
+        _switch_off(connection, stopped, taken[0][1].at)
+    return due
+
+
+def errors_after(polling: PollingRow | None, decision: Decision) -> int:
+    """Errors in a row, the present answer included. A 404 is an answer, not an error."""
+    if decision.evidence is None or decision.evidence.verdict not in _ERRORS:
+        return 0
+    return (polling.consecutive_errors if polling else 0) + 1
+
+
+def _due(polling: PollingRow | None, decision: Decision, policy: RecoveryPolicy) -> datetime:
+    if decision.evidence is None:
+        return decision.at
+    errors = errors_after(polling, decision)
+    return decision.at + interval(decision.after, errors, decision.at, policy, decision.evidence.retry_after)
+
+
+_ANSWERED = (
+    update(POLLING)
+    .where(POLLING.c.job_id == bindparam("b_job_id"))
+    .values(
+        total_polls=POLLING.c.total_polls + 1,
+        successful_polls=POLLING.c.successful_polls + bindparam("v_success"),
+        last_poll_at=func.coalesce(
+            bindparam("v_last_poll_at", type_=POLLING.c.last_poll_at.type), POLLING.c.last_poll_at
+        ),
+        consecutive_errors=bindparam("v_errors"),
+        last_error_message=bindparam("v_error"),
+        last_verdict=bindparam("v_verdict"),
+        next_due_at=bindparam("v_due", type_=POLLING.c.next_due_at.type),
+        polled_by=bindparam("v_by"),
+        updated_at=bindparam("v_at", type_=POLLING.c.updated_at.type),
+    )
+)  # fmt: skip
+
+
+def _answer_values(polling: PollingRow | None, decision: Decision, due: datetime | None) -> Values:
+    evidence = decision.evidence
+    assert evidence is not None  # noqa: S101 # the caller's condition, for the type checker
+    failed = evidence.verdict in _ERRORS
+    return {
+        "b_job_id": decision.before.job_id,
+        "v_success": 0 if failed else 1,
+        "v_last_poll_at": None if failed else decision.at,
+        "v_errors": errors_after(polling, decision),
+        "v_error": cut(evidence.error, 65_000) if failed else None,
+        "v_verdict": evidence.verdict.value,
+        "v_due": due,
+        "v_by": evidence.observer,
+        "v_at": decision.at,
+    }
+
+
+def _ensure(connection: Connection, starting: Sequence[Decision]) -> None:
+    if starting:
+        start(connection, [d.before.job_id for d in starting], starting[0].at)
+
+
+def start(connection: Connection, ids: Iterable[str], now: datetime) -> None:
+    """Switch polling on, making the rows where they are missing."""
+    fresh = {"is_active": True, "started_polling_at": now, "next_due_at": now, "updated_at": now}
+    for some in chunks(ids):
+        connection.execute(update(POLLING).where(POLLING.c.job_id.in_(some)).values(fresh))
+        known = set(connection.scalars(select(POLLING.c.job_id).where(POLLING.c.job_id.in_(some))))
+        missing = [fresh | {"job_id": job_id, "created_at": now} for job_id in some if job_id not in known]
+        if missing:
+            connection.execute(insert(POLLING), missing)
+
+
+def _switch_off(connection: Connection, ids: Iterable[str], now: datetime) -> None:
+    for some in chunks(ids):
+        off = {"is_active": False, "next_due_at": None, "updated_at": now}
+        connection.execute(update(POLLING).where(POLLING.c.job_id.in_(some)).values(off))
+
+
+def _sample(connection: Connection, answered: Sequence[tuple[Loaded, Decision]]) -> None:
+    rows = [_poll_row(d) for loaded, d in answered if _worth_keeping(loaded, d)]
+    if rows:
+        connection.execute(insert(POLLS), rows)
+
+
+def _worth_keeping(loaded: Loaded, decision: Decision) -> bool:
+    """What changed, and every percent of the way: a curve without a row per poll."""
+    evidence, polling = decision.evidence, loaded.polling
+    if evidence is None:
+        return False
+    if polling is None or polling.last_verdict != evidence.verdict.value or decision.moved:
+        return True
+    changed_error = evidence.verdict in _ERRORS and polling.last_error_message != evidence.error
+    return changed_error or int(decision.before.percent) != int(decision.after.percent)
+
+
+def _poll_row(decision: Decision) -> Values:
+    evidence = decision.evidence
+    assert evidence is not None  # noqa: S101 # the caller's condition, for the type checker
+    return {
+        "job_id": decision.before.job_id,
+        "at": decision.at,
+        "verdict": evidence.verdict.value,
+        "percent": decision.after.percent,
+        "bytes_transferred": decision.after.bytes_transferred,
+        "throughput_mib_s": evidence.throughput_mib_s,
+        "error": cut(evidence.error, 65_000),
+    }
+
+
+def prune(connection: Connection, keep: int = KEPT_POLLS) -> int:
+    """Drop the oldest poll history of jobs that have more than `keep` rows; returns how many rows went."""
+    long = select(POLLS.c.job_id).group_by(POLLS.c.job_id).having(func.count() > keep)
+    dropped = 0
+    for job_id in connection.scalars(long).all():
+        newest = select(POLLS.c.id).where(POLLS.c.job_id == job_id).order_by(POLLS.c.id.desc())
+        last = connection.scalar(newest.offset(keep).limit(1))
+        dropped += connection.execute(delete(POLLS).where(POLLS.c.job_id == job_id, POLLS.c.id <= last)).rowcount
+    return dropped

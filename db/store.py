@@ -1,0 +1,188 @@
+"""The store: every way in which this service reads and writes its database. Synchronous, safe from any thread."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import Connection, Engine, insert, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+
+from db import change_ids, jobs, polling
+from db.apply import Applied, apply
+from db.engine import read, write
+from db.errors import LostRaceError, NotFoundError
+from db.load import Loaded, PolledJob, load, polled_jobs
+from db.tables import RUNS
+from fsm.decision import Decision
+from fsm.evidence import Evidence
+from fsm.facts import Asked, JobFacts, VmFacts
+from fsm.machine import decide, decide_on
+from fsm.policy import RecoveryPolicy
+from fsm.states import Event, Verdict
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+ATTEMPTS = 3
+_PAUSE = 0.05  # seconds before a lost transaction is tried again, doubled each time
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the VMA said of a job, and the version of the job it was asked for."""
+
+    job_id: str
+    version: int
+    evidence: Evidence
+    asked: Asked
+
+
+class Store:
+    """Facts out, decisions in. Every method is one transaction; `now` is given, never taken."""
+
+    def __init__(self, engine: Engine, policy: RecoveryPolicy) -> None:
+        self.engine = engine
+        self.policy = policy
+
+    # --- jobs ------------------------------------------------------------------------------------
+
+    def facts(self, job_id: str) -> JobFacts:
+        """One job. NotFoundError if it is unknown."""
+        return self.loaded(job_id).facts
+
+    def loaded(self, job_id: str) -> Loaded:
+        """One job with its polling row. NotFoundError if it is unknown."""
+        found = self.load([job_id])
+        if job_id not in found:
+            raise NotFoundError("job", job_id)
+        return found[job_id]
+
+    def load(self, ids: Iterable[str]) -> dict[str, Loaded]:
+        """Jobs by id, those that exist and can be read."""
+        with read(self.engine) as connection:
+            return load(connection, ids)
+
+    def polled_jobs(self) -> list[PolledJob]:
+        """All jobs that must be polled, from the job rows themselves."""
+        with read(self.engine) as connection:
+            return polled_jobs(connection)
+
+    def vm_facts(self, new: jobs.NewJob) -> VmFacts:
+        """What stands in the way of a new job of this VM."""
+        with read(self.engine) as connection:
+            context = jobs.find_context(connection, new)
+            return VmFacts() if context is None else jobs.vm_facts(connection, context.context_id)
+
+    def create(self, new: jobs.NewJob, now: datetime, *, asked: Asked, asked_about: dict[str, Verdict]) -> Decision:
+        """Create a job if its VM is free; a refusal is a decision too. ConflictError for an id that exists."""
+        return self._write(lambda c: jobs.create(c, new, now, asked=asked, policy=self.policy, asked_about=asked_about))
+
+    def record_volume(self, job_id: str, disk_id: str, volume: jobs.NewVolume, now: datetime) -> None:
+        """Tie a volume to a disk. NotFoundError, ConflictError."""
+        self._write(lambda c: jobs.record_volume(c, job_id, disk_id, volume, now))
+
+    def last_change_id(self, vm_path: str, disk_id: str) -> str:
+        """The ChangeID of a disk's last good copy; empty if there is none. NotFoundError for an unknown VM."""
+        with read(self.engine) as connection:
+            return change_ids.last_change_id(connection, vm_path, disk_id)
+
+    def record_change_id(self, job_id: str, disk_id: str, change_id: str, previous: str | None, now: datetime) -> bool:
+        """Write the proof that a disk's copy ended; False if it was known. NotFoundError."""
+        return self._write(lambda c: change_ids.record_change_id(c, job_id, disk_id, change_id, previous, now))
+
+    # --- decisions -------------------------------------------------------------------------------
+
+    def dry_run(self, job_id: str, event: Event, now: datetime, *, asked: Asked) -> Decision:
+        """What `fire` would decide, without deciding it."""
+        return decide(self.facts(job_id), event, None, now, asked=asked, policy=self.policy)
+
+    def fire(self, job_id: str, event: Event, now: datetime, *, asked: Asked) -> Applied:
+        """Fire an event of the workflow or of an operator. NotFoundError; a refusal is a decision."""
+        return self._write(lambda c: self._fire(c, job_id, event, now, asked))
+
+    def _fire(self, connection: Connection, job_id: str, event: Event, now: datetime, asked: Asked) -> Applied:
+        loaded = load(connection, [job_id], lock=True).get(job_id)
+        if loaded is None:
+            raise NotFoundError("job", job_id)
+        decision = decide(loaded.facts, event, None, now, asked=asked, policy=self.policy)
+        return apply(connection, [(loaded, decision)], self.policy)[0]
+
+    def answer(self, answers: Sequence[Answer], now: datetime) -> list[Applied]:
+        """Decide and apply a batch of answers. An answer to a version that is gone is dropped."""
+        return self._write(lambda c: self._answer(c, answers, now))
+
+    def _answer(self, connection: Connection, answers: Sequence[Answer], now: datetime) -> list[Applied]:
+        found = load(connection, [a.job_id for a in answers], lock=True)
+        decided = []
+        for answer in answers:
+            loaded = found.get(answer.job_id)
+            if loaded is None or loaded.facts.version != answer.version:
+                log.debug("answer dropped: the job changed since it was asked for", job_id=answer.job_id)
+                continue
+            try:
+                decision = decide_on(loaded.facts, answer.evidence, now, asked=answer.asked, policy=self.policy)
+            except Exception:  # one poisonous job must not cost the others their answers
+                log.exception("job could not be judged; it is left as it was", job_id=answer.job_id)
+                continue
+            decided.append((loaded, decision))
+        return apply(connection, decided, self.policy)
+
+    # --- polling and recovery runs ---------------------------------------------------------------
+
+    def start_polling(self, ids: Iterable[str], now: datetime) -> set[str]:
+        """Switch polling rows on, making them where missing; returns the ids, without those no longer to be polled."""
+        wanted = set(ids)
+        return self._write(lambda c: self._start_polling(c, wanted, now)) if wanted else set()
+
+    def _start_polling(self, connection: Connection, ids: set[str], now: datetime) -> set[str]:
+        live = {job_id for job_id, loaded in load(connection, ids, lock=True).items() if loaded.facts.polled}
+        polling.start(connection, live, now)
+        return live
+
+    def prune(self) -> int:
+        """Bound the poll history; returns how many rows went."""
+        return self._write(polling.prune)
+
+    def open_run(self, now: datetime, asked: Asked, total: int) -> int:
+        """Record that a recovery run began; its id."""
+        values = {"started_at": now, "asked_by": asked.by.value, "actor": asked.actor, "jobs": total, "looked_at": 0}
+        return self._write(lambda c: jobs.serial_of(c.execute(insert(RUNS).values(values))))
+
+    def note_run(self, run_id: int, looked_at: int, outcomes: dict[str, int], finished: datetime | None) -> None:
+        """Record how far a recovery run has come."""
+        values: dict[str, Any] = {"looked_at": looked_at, "outcomes": outcomes, "finished_at": finished}
+        self._write(lambda c: c.execute(update(RUNS).where(RUNS.c.id == run_id).values(values)))
+
+    def abandon_runs(self, now: datetime) -> None:
+        """Close the runs that a killed process left open."""
+        self._write(lambda c: c.execute(update(RUNS).where(RUNS.c.finished_at.is_(None)).values(finished_at=now)))
+
+    # --- transactions ----------------------------------------------------------------------------
+
+    def _write(self, work: Callable[[Connection], T]) -> T:
+        """One transaction; tried again when another writer was in the way, at most three times."""
+        for attempt in range(1, ATTEMPTS):
+            try:
+                with write(self.engine) as connection:
+                    return work(connection)
+            except (LostRaceError, IntegrityError, OperationalError) as error:
+                if not _passing(error):
+                    raise
+                log.info("transaction lost to another writer; trying again", attempt=attempt, why=_short(error))
+                time.sleep(_PAUSE * 2**attempt)
+        with write(self.engine) as connection:
+            return work(connection)
+
+
+_PASSING = ("deadlock", "lock wait", "database is locked", "could not serialize", "unique", "duplicate")
+
+
+def _passing(error: Exception) -> bool:
+    """True for a collision that another try may survive; a full disk or a lost server is not one."""
+    return isinstance(error, LostRaceError) or any(word in str(error).lower() for word in _PASSING)
+
+
+def _short(error: Exception) -> str:
+    return str(error.orig if isinstance(error, DBAPIError) else error)[:200]

@@ -1,0 +1,78 @@
+"""Column types that mean the same on SQLite, PostgreSQL and MariaDB."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, Numeric
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+MARIADB: Final = ("mysql", "mariadb")  # SQLAlchemy's names for it, after the URL that was given
+CUT_MARK: Final = "… [cut]"
+
+BigInt: Final = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only in an INTEGER key
+Json: Final = JSON(none_as_null=True)
+
+
+def decimal(digits: int, places: int) -> Numeric[float]:
+    """A decimal column that is a float in Python."""
+    return Numeric(digits, places, asdecimal=False)
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """A point in time: aware UTC in Python, whatever the database keeps.
+
+    Raises ValueError for a naive value. `fsp` is the number of fractional digits that MariaDB keeps; it cuts
+    off the rest, the other two always keep microseconds.
+    """
+
+    impl = DateTime
+    cache_ok = True
+
+    def __init__(self, fsp: int = 6) -> None:
+        super().__init__(timezone=True)
+        self.fsp = fsp
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """MariaDB's own DATETIME drops the fraction unless told."""
+        own = mysql.DATETIME(fsp=self.fsp) if dialect.name in MARIADB else DateTime(timezone=True)
+        return dialect.type_descriptor(own)
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Aware to what the driver wants."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"naive datetime {value.isoformat()}: give it a time zone, or nobody knows when it was")
+        utc = value.astimezone(UTC)
+        return utc if dialect.name == "postgresql" else utc.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """What the driver gives to aware UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class UTCTimestamp(UTCDateTime):
+    """The same in whole seconds on MariaDB, where the OMA uses TIMESTAMP."""
+
+    cache_ok = True
+
+    def __init__(self) -> None:
+        super().__init__(fsp=0)
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """TIMESTAMP on MariaDB; the session's time zone is UTC (db/engine.py)."""
+        return (
+            dialect.type_descriptor(mysql.TIMESTAMP())
+            if dialect.name in MARIADB
+            else super().load_dialect_impl(dialect)
+        )
+
+
+def cut(text: str | None, length: int) -> str | None:
+    """`text` as it fits a column of `length` characters; what was too long ends in a mark."""
+    if text is None or len(text) <= length:
+        return text
+    return text[: max(length - len(CUT_MARK), 0)] + CUT_MARK[:length]

@@ -1,0 +1,105 @@
+"""Questions that people and the API ask of the database: reads only."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, case, func, select
+
+from db.errors import NotFoundError
+from db.tables import CONTEXTS, HISTORY, JOBS, POLLING, POLLS, RUNS
+from fsm.states import ACTIVE, State
+
+
+def list_jobs(
+    connection: Connection,
+    *,
+    states: Sequence[State] = (),
+    vm_name: str | None = None,
+    limit: int = 100,
+    offset: int = 0,
+) -> Sequence[RowMapping]:
+    """Jobs with their polling rows, newest first."""
+    query = (
+        select(JOBS, *_polling_columns())
+        .select_from(JOBS.outerjoin(POLLING, POLLING.c.job_id == JOBS.c.id))
+        .order_by(JOBS.c.created_at.desc(), JOBS.c.id.desc())
+    )
+    if states:
+        query = query.where(JOBS.c.status.in_([s.value for s in states]))
+    if vm_name:
+        query = query.where(JOBS.c.source_vm_name == vm_name)
+    return connection.execute(query.limit(limit).offset(offset)).mappings().all()
+
+
+def job_row(connection: Connection, job_id: str) -> RowMapping:
+    """One job's row with its polling row. NotFoundError if there is none."""
+    joined = JOBS.outerjoin(POLLING, POLLING.c.job_id == JOBS.c.id)
+    query = select(JOBS, *_polling_columns()).select_from(joined).where(JOBS.c.id == job_id)
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError("job", job_id)
+    return row
+
+
+def _polling_columns() -> list[Any]:
+    return [column.label(f"polling_{column.name}") for column in POLLING.c if column.name != "job_id"]
+
+
+def context_row(connection: Connection, context_id: str) -> RowMapping:
+    """A VM context. NotFoundError if there is none."""
+    row = connection.execute(select(CONTEXTS).where(CONTEXTS.c.context_id == context_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError("VM context", context_id)
+    return row
+
+
+def history(connection: Connection, job_id: str) -> Sequence[RowMapping]:
+    """All transitions of a job, first to last."""
+    return (
+        connection.execute(select(HISTORY).where(HISTORY.c.job_id == job_id).order_by(HISTORY.c.seq)).mappings().all()
+    )
+
+
+def polls(connection: Connection, job_id: str, limit: int = 500) -> Sequence[RowMapping]:
+    """The kept polls of a job, newest first."""
+    query = select(POLLS).where(POLLS.c.job_id == job_id).order_by(POLLS.c.id.desc()).limit(limit)
+    return connection.execute(query).mappings().all()
+
+
+def polling_totals(connection: Connection) -> RowMapping:
+    """Counts over all polling rows."""
+    active = case((POLLING.c.is_active.is_(True), 1))
+    query = select(
+        func.count(active).label("active"),
+        func.coalesce(func.sum(POLLING.c.total_polls), 0).label("total_polls"),
+        func.coalesce(func.sum(POLLING.c.successful_polls), 0).label("successful_polls"),
+        func.max(POLLING.c.last_poll_at).label("last_poll_at"),
+    )
+    return connection.execute(query).mappings().one()
+
+
+def polled(connection: Connection) -> Sequence[RowMapping]:
+    """Every job that is or must be polled, with its polling row."""
+    must = JOBS.c.status.in_([s.value for s in ACTIVE]) | JOBS.c.watched.is_(True)
+    joined = JOBS.outerjoin(POLLING, POLLING.c.job_id == JOBS.c.id)
+    query = select(JOBS, *_polling_columns()).select_from(joined).where(must).order_by(JOBS.c.id)
+    return connection.execute(query).mappings().all()
+
+
+def state_counts(connection: Connection) -> dict[str, int]:
+    """Jobs per state."""
+    rows = connection.execute(select(JOBS.c.status, func.count()).group_by(JOBS.c.status))
+    return {row[0]: row[1] for row in rows}
+
+
+def inference_counts(connection: Connection) -> tuple[int, int]:
+    """(inferred ends, inferences that evidence overturned) over all history."""
+    inferred = case((HISTORY.c.ending == "inferred", 1))
+    overturned = case((HISTORY.c.edge.in_(("runs_after_all", "settles_after_all")), 1))
+    row = connection.execute(select(func.count(inferred), func.count(overturned))).one()
+    return int(row[0]), int(row[1])
+
+
+def runs(connection: Connection, limit: int = 20) -> Sequence[RowMapping]:
+    """Recovery runs, newest first."""
+    return connection.execute(select(RUNS).order_by(RUNS.c.id.desc()).limit(limit)).mappings().all()

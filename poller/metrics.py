@@ -1,0 +1,41 @@
+"""Counters and gauges of polling, in a registry of their own so that an embedding service keeps its own names."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from fsm.decision import Decision
+from fsm.states import Ending
+
+
+class Metrics:
+    """What operators watch."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.polls = Counter("oma_fsm_polls", "Answers applied, by verdict", ["verdict"], registry=self.registry)
+        self.transitions = Counter(
+            "oma_fsm_transitions", "Transitions made", ["edge", "to_state", "ending"], registry=self.registry
+        )
+        self.orphans = Counter(
+            "oma_fsm_orphans_detected", "Drift found by the health monitor", ["kind"], registry=self.registry
+        )
+        self.restarted = Counter("oma_fsm_polling_restarted", "Jobs put back to polling", registry=self.registry)
+        self.inferred = Counter("oma_fsm_inferred_ends", "Ends concluded from silence", registry=self.registry)
+        self.overturned = Counter("oma_fsm_overturned_ends", "Inferences undone by evidence", registry=self.registry)
+        self.drift = Gauge("oma_fsm_drift", "Jobs that should be polled and were not", registry=self.registry)
+        self.scheduled = Gauge("oma_fsm_scheduled_jobs", "Jobs in the schedule", registry=self.registry)
+        self.monitor_age = Gauge(
+            "oma_fsm_monitor_last_cycle_timestamp_seconds", "When the monitor last looked", registry=self.registry
+        )
+
+    def count(self, decision: Decision) -> None:
+        """Count a decision that was applied."""
+        if decision.evidence is not None:
+            self.polls.labels(decision.evidence.verdict.value).inc()
+        if not decision.moved:
+            return
+        ending = decision.after.ending
+        self.transitions.labels(decision.edge, decision.after.state.value, ending.value if ending else "").inc()
+        if ending is Ending.INFERRED:
+            self.inferred.inc()
+        if decision.before.ending is Ending.INFERRED and decision.after.active and decision.evidence is not None:
+            self.overturned.inc()

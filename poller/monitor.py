@@ -1,0 +1,124 @@
+"""The health monitor: finds jobs that should be polled and are not, and puts them back."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import structlog
+
+from db.load import PolledJob
+from fsm.facts import Asked
+from fsm.policy import RecoveryPolicy
+from fsm.states import Asker
+from poller.poller import Poller
+from poller.schedule import Entry
+
+log = structlog.get_logger(__name__)
+MONITOR = Asked(Asker.MONITOR)
+
+
+class Drift(StrEnum):
+    """What can be wrong between the database and the schedule."""
+
+    MISSING = "missing"  # must be polled, and is not in the schedule or switched off
+    OVERDUE = "overdue"  # in the schedule, and its time is long past
+    GHOST = "ghost"  # in the schedule, and must not be polled
+    UNCLAIMED = "unclaimed"  # by its row its time is long past, whoever should have asked
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One job out of place."""
+
+    job_id: str
+    kind: Drift
+
+
+class Monitor:
+    """Looks every `monitor_interval`; `counts` holds what was found since the start, by kind."""
+
+    def __init__(self, poller: Poller, policy: RecoveryPolicy) -> None:
+        self._poller, self._policy = poller, policy
+        self.counts: dict[Drift, int] = dict.fromkeys(Drift, 0)
+        self.restarted = 0
+        self.cycles = 0
+        self.drift = 0
+        self.last_cycle_at: datetime | None = None
+
+    async def loop(self) -> None:
+        """Look again and again; a look that fails is logged and does not end it."""
+        while True:
+            await asyncio.sleep(self._policy.monitor_interval.total_seconds())
+            try:
+                await self.cycle()
+            except Exception:
+                log.exception("health monitor could not look; it tries again", every=self._policy.monitor_interval)
+
+    async def cycle(self) -> list[Finding]:
+        """One look: what was found, counted and repaired."""
+        scheduled = {entry.job_id for entry in self._poller.schedule}  # before the query: a job born since is no ghost
+        jobs = await asyncio.to_thread(self._poller.store.polled_jobs)
+        now = self._poller.observer.now()
+        suspects = list(self._from_database(jobs, now))
+        ghosts = [Finding(job_id, Drift.GHOST) for job_id in sorted(scheduled - {j.job_id for j in jobs})]
+        found = await self._repair(suspects, now) + self._drop(ghosts)
+        await asyncio.to_thread(self._poller.store.prune)
+        self._record(found, now)
+        return found
+
+    def _from_database(self, jobs: Iterable[PolledJob], now: datetime) -> Iterable[Finding]:
+        for job in jobs:
+            kind = self._judge(job, now)
+            if kind is not None:
+                yield Finding(job.job_id, kind)
+
+    def _judge(self, job: PolledJob, now: datetime) -> Drift | None:
+        entry = self._poller.schedule.get(job.job_id)
+        if entry is None or job.polling is None or not job.polling.is_active:
+            return Drift.MISSING
+        if self._overdue(entry, job.watched):
+            return Drift.OVERDUE
+        due = job.polling.next_due_at
+        if due is not None and entry.in_flight_since is None and now - due > self._policy.unclaimed_after:
+            return Drift.UNCLAIMED
+        return None
+
+    def _overdue(self, entry: Entry, watched: bool) -> bool:
+        interval = self._policy.watch_interval if watched else self._policy.poll_interval
+        since = entry.due if entry.in_flight_since is None else entry.in_flight_since
+        late = timedelta(seconds=self._poller.observer.uptime() - since)
+        return late > self._policy.overdue_after + 3 * interval
+
+    async def _repair(self, suspects: list[Finding], now: datetime) -> list[Finding]:
+        """Put suspects back, unless they came to their end since we looked."""
+        ids = [f.job_id for f in suspects]
+        live = await asyncio.to_thread(self._poller.store.start_polling, ids, now) if ids else set()
+        found = [f for f in suspects if f.job_id in live]
+        for finding in found:
+            log.warning("Found job not being polled - restarting", job_id=finding.job_id, kind=finding.kind)
+            if finding.kind is Drift.OVERDUE:
+                self._poller.drop(finding.job_id)
+            self._poller.put(finding.job_id, MONITOR)
+        return found
+
+    def _drop(self, ghosts: list[Finding]) -> list[Finding]:
+        found = [f for f in ghosts if f.job_id in self._poller.schedule]
+        for finding in found:
+            self._poller.drop(finding.job_id)
+        return found
+
+    def _record(self, found: list[Finding], now: datetime) -> None:
+        metrics = self._poller.metrics
+        for finding in found:
+            self.counts[finding.kind] += 1
+            metrics.orphans.labels(finding.kind.value).inc()
+        put_back = sum(f.kind is not Drift.GHOST for f in found)
+        metrics.restarted.inc(put_back)
+        self.restarted += put_back
+        self.cycles += 1
+        self.drift = len(found)
+        self.last_cycle_at = now
+        metrics.drift.set(self.drift)
+        metrics.monitor_age.set(now.timestamp())

@@ -1,0 +1,175 @@
+"""The steady poll: takes what is due, asks the VMA, applies the answers in batches."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
+
+import structlog
+from vma.client import VmaClient
+from vma.composite import Question
+from vma.observer import Observer
+
+from db.apply import Applied
+from db.load import Loaded
+from db.store import Answer, Store
+from fsm.evidence import Evidence
+from fsm.facts import Asked, JobFacts
+from fsm.states import Asker, Verdict
+from poller.metrics import Metrics
+from poller.report import report
+from poller.schedule import POLL, Schedule
+
+log = structlog.get_logger(__name__)
+BATCH = 500  # answers per transaction
+RETRY = 1.0  # seconds until the database is tried again
+Listener = Callable[[str, Applied | None], None]
+
+
+class Poller:
+    """Asks about every job of the schedule; `listeners` hear of each job asked about (None: nothing came of it)."""
+
+    def __init__(self, store: Store, client: VmaClient, observer: Observer, metrics: Metrics) -> None:
+        self.store, self.client, self.observer, self.metrics = store, client, observer, metrics
+        self.schedule = Schedule()
+        self.listeners: list[Listener] = []
+        self.last_heard: datetime | None = None  # when the VMA last answered anything
+        self.last_error: str | None = None
+        self._wake = asyncio.Event()
+        self._answers: asyncio.Queue[Answer] = asyncio.Queue()
+        self._asking: set[asyncio.Task[None]] = set()
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="poll-writer")
+
+    # --- the schedule ----------------------------------------------------------------------------
+
+    def put(self, job_id: str, asked: Asked = POLL, delay: float = 0.0) -> None:
+        """Ask about a job after `delay` seconds."""
+        self.schedule.put(job_id, self.observer.uptime() + delay, asked)
+        self.metrics.scheduled.set(len(self.schedule))
+        self._wake.set()
+
+    def drop(self, job_id: str) -> None:
+        """Ask about a job no more."""
+        self.schedule.drop(job_id)
+        self.metrics.scheduled.set(len(self.schedule))
+
+    # --- asking ----------------------------------------------------------------------------------
+
+    async def ask_loop(self) -> None:
+        """Take what is due and ask, until cancelled."""
+        while True:
+            self._wake.clear()
+            due = self.schedule.take_due(self.observer.uptime())
+            if due:
+                await self._ask_all(due)
+                continue
+            await self._sleep()
+
+    async def _sleep(self) -> None:
+        at = self.schedule.next_due()
+        pause = None if at is None else max(at - self.observer.uptime(), 0.0)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), pause)
+
+    async def _ask_all(self, due: Sequence[tuple[str, Asked]]) -> None:
+        try:
+            loaded = await asyncio.to_thread(self.store.load, [job_id for job_id, _ in due])
+        except Exception as error:  # the database is away: everything due stays due
+            log.error("database cannot be read; polling waits for it", why=str(error)[:300], jobs=len(due))
+            await asyncio.sleep(RETRY)
+            for job_id, asked in due:
+                self._again(job_id, 0.0, asked)
+            return
+        for job_id, asked in due:
+            self._ask_one(job_id, loaded.get(job_id), asked)
+
+    def _ask_one(self, job_id: str, loaded: Loaded | None, asked: Asked) -> None:
+        """A job that ended, vanished, or whose polling row was switched off leaves the schedule here."""
+        if loaded is None or not loaded.facts.polled or loaded.polling is None or not loaded.polling.is_active:
+            log.debug("job leaves the schedule", job_id=job_id, known=loaded is not None)
+            self.drop(job_id)
+            self._tell(job_id, None)
+            return
+        task = asyncio.create_task(self._question(loaded.facts, asked), name=f"ask {job_id}")
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def _question(self, facts: JobFacts, asked: Asked) -> None:
+        evidence = await self.ask(facts)
+        await self._answers.put(Answer(facts.job_id, facts.version, evidence, asked))
+
+    async def ask(self, facts: JobFacts) -> Evidence:
+        """Ask the VMA about a job, beside the schedule."""
+        evidence = await self.client.ask(Question.of(facts))
+        if evidence.verdict in (Verdict.UNREACHABLE, Verdict.UNINTELLIGIBLE):
+            self.last_error = evidence.error
+        else:
+            self.last_heard, self.last_error = evidence.observed_at, None
+        return evidence
+
+    # --- applying --------------------------------------------------------------------------------
+
+    async def apply_loop(self) -> None:
+        """Apply answers as they come, as many in one transaction as have gathered, until cancelled."""
+        while True:
+            batch = [await self._answers.get()]
+            while len(batch) < BATCH and not self._answers.empty():
+                batch.append(self._answers.get_nowait())
+            await self.apply(batch)
+
+    async def apply(self, batch: Sequence[Answer]) -> list[Applied]:
+        """Apply answers; what could not be written is asked again: the VMA still knows it."""
+        loop = asyncio.get_running_loop()
+        try:
+            applied = await loop.run_in_executor(self._writer, self.store.answer, batch, self.observer.now())
+        except Exception as error:  # a full disk, a lost server: no verdict is lost, it will be asked for again
+            log.error("answers cannot be written; these jobs are asked again", why=str(error)[:300], jobs=len(batch))
+            applied, delay = [], RETRY
+        else:
+            delay = 0.0
+        done = {a.decision.before.job_id: a for a in applied}
+        for answer in batch:
+            self._settle(answer, done.get(answer.job_id), delay)
+        return applied
+
+    def _settle(self, answer: Answer, applied: Applied | None, delay: float) -> None:
+        if applied is None:  # changed meanwhile, or not written: whoever wanted to know still does
+            self._again(answer.job_id, delay or RETRY, answer.asked)
+            return
+        decision = applied.decision
+        self.metrics.count(decision)
+        report(decision)
+        if applied.next_due_at is None:
+            self.drop(answer.job_id)
+        else:
+            pause = (applied.next_due_at - decision.at).total_seconds()
+            self._done(answer.job_id, pause)
+        self._tell(answer.job_id, applied)
+
+    def _again(self, job_id: str, delay: float, asked: Asked) -> None:
+        self._done(job_id, delay)
+        if asked.by is not Asker.POLL:
+            self.put(job_id, asked, delay)
+
+    def _done(self, job_id: str, pause: float) -> None:
+        now = self.observer.uptime()
+        self.schedule.done(job_id, now + pause, now)
+        self._wake.set()
+
+    def _tell(self, job_id: str, applied: Applied | None) -> None:
+        for listener in list(self.listeners):
+            listener(job_id, applied)
+
+    # --- the end ---------------------------------------------------------------------------------
+
+    async def drain(self, patience: float) -> None:
+        """Let the questions under way come back and write what came; call with the loops cancelled."""
+        if self._asking:
+            await asyncio.wait(set(self._asking), timeout=patience)
+        for task in set(self._asking):
+            task.cancel()
+        batch = [self._answers.get_nowait() for _ in range(self._answers.qsize())]
+        if batch:
+            await self.apply(batch)
+        self._writer.shutdown(wait=True)

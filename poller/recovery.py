@@ -1,0 +1,125 @@
+"""Recovery: every active job is put to the VMA at once, and the run is recorded."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from db.apply import Applied
+from fsm.decision import Decision
+from fsm.facts import Asked
+from fsm.states import Ending, Verdict
+from poller.poller import Poller
+
+log = structlog.get_logger(__name__)
+
+
+class RecoveryRunningError(Exception):
+    """A recovery is under way; the text names it."""
+
+    def __init__(self, run_id: int) -> None:
+        super().__init__(f"recovery run {run_id} is under way; wait for it or read its state")
+        self.run_id = run_id
+
+
+@dataclass(slots=True)
+class Run:
+    """One recovery run while it goes on."""
+
+    run_id: int
+    asked: Asked
+    started_at: datetime
+    waiting: set[str]
+    total: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def looked_at(self) -> int:
+        """Jobs whose first answer was applied."""
+        return self.total - len(self.waiting)
+
+
+def outcome_of(decision: Decision) -> str:
+    """What a validation came to, in a word of the run's record."""
+    if decision.moved and decision.after.ending is Ending.INFERRED:
+        return "ended_by_inference"
+    if decision.moved and decision.after.ending is not None:
+        return f"{decision.after.state}_on_vma"
+    verdict = decision.evidence.verdict if decision.evidence else None
+    return "running" if verdict is Verdict.RUNNING else f"waiting_{verdict}"
+
+
+class Recovery:
+    """Runs recoveries, one at a time."""
+
+    def __init__(self, poller: Poller) -> None:
+        self._poller = poller
+        self._store = poller.store
+        self._recording: set[asyncio.Task[None]] = set()
+        self.run: Run | None = None
+        self.finished = asyncio.Event()
+        poller.listeners.append(self._heard)
+
+    async def start(self, asked: Asked) -> Run:
+        """Put every job that must be polled to the VMA now. RecoveryRunningError if a run is under way."""
+        if self.run is not None:
+            raise RecoveryRunningError(self.run.run_id)
+        self.finished.clear()
+        self.run = Run(0, asked, self._poller.observer.now(), set())  # holds the place while the database is asked
+        try:
+            run = await self._open(asked)
+        except BaseException:
+            self.run = None
+            raise
+        self.run = run
+        log.info("Recovery started", run_id=run.run_id, jobs=run.total, asked_by=asked.by)
+        for job_id in sorted(run.waiting):
+            self._poller.put(job_id, asked)
+        self._finish_if_over()
+        return run
+
+    async def _open(self, asked: Asked) -> Run:
+        now = self._poller.observer.now()
+        jobs = await asyncio.to_thread(self._store.polled_jobs)
+        off = [j.job_id for j in jobs if j.polling is None or not j.polling.is_active]
+        await asyncio.to_thread(self._store.start_polling, off, now)
+        run_id = await asyncio.to_thread(self._store.open_run, now, asked, len(jobs))
+        return Run(run_id, asked, now, {j.job_id for j in jobs}, len(jobs))
+
+    def _heard(self, job_id: str, applied: Applied | None) -> None:
+        run = self.run
+        if run is None or job_id not in run.waiting:
+            return
+        if applied is not None and not applied.decision.asked.by.is_recovery:
+            return  # an ordinary poll that was under way; ours comes next
+        run.waiting.discard(job_id)
+        run.outcomes["left" if applied is None else outcome_of(applied.decision)] += 1
+        self._finish_if_over()
+
+    def _finish_if_over(self) -> None:
+        run = self.run
+        if run is None or run.waiting:
+            return
+        self.run = None
+        now = self._poller.observer.now()
+        log.info("Recovery finished", run_id=run.run_id, jobs=run.total, outcomes=dict(run.outcomes),
+                 seconds=round((now - run.started_at).total_seconds(), 3))  # fmt: skip
+        task = asyncio.create_task(self._record(run, now))
+        self._recording.add(task)
+        task.add_done_callback(self._recording.discard)
+        self.finished.set()
+
+    async def _record(self, run: Run, finished: datetime | None) -> None:
+        try:
+            await asyncio.to_thread(self._store.note_run, run.run_id, run.looked_at, dict(run.outcomes), finished)
+        except Exception as error:  # the run itself succeeded; only its record is missing
+            log.error("recovery run could not be recorded", run_id=run.run_id, why=str(error)[:300])
+
+    async def flush(self) -> None:
+        """Record an unfinished run before we stop, and wait for the records under way."""
+        if self.run is not None:
+            await self._record(self.run, None)
+        if self._recording:
+            await asyncio.wait(set(self._recording))

@@ -1,0 +1,91 @@
+"""Who is asked next. In memory only: it can be thrown away and made again from the job rows at any time."""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fsm.facts import Asked
+from fsm.states import Asker
+
+POLL = Asked(Asker.POLL)
+
+
+@dataclass(slots=True)
+class Entry:
+    """One scheduled job. Times are seconds of the observer's monotonic clock."""
+
+    job_id: str
+    due: float
+    asked: Asked = POLL
+    in_flight_since: float | None = None
+    again: bool = False  # somebody wanted it asked while a question was under way
+
+
+class Schedule:
+    """At most one question per job in flight; the earliest due comes first."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._heap: list[tuple[float, str]] = []
+
+    def __contains__(self, job_id: object) -> bool:
+        return job_id in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(list(self._entries.values()))
+
+    def get(self, job_id: str) -> Entry | None:
+        """The entry of a job, if it is scheduled."""
+        return self._entries.get(job_id)
+
+    def put(self, job_id: str, due: float, asked: Asked = POLL) -> None:
+        """Ask the job at `due`, or earlier if it is due earlier already; remembers who wants to know."""
+        entry = self._entries.get(job_id)
+        if entry is None:
+            entry = self._entries[job_id] = Entry(job_id, due, asked)
+        elif entry.in_flight_since is not None:
+            entry.again, entry.asked = True, asked
+            return
+        else:
+            entry.due = min(entry.due, due)
+            entry.asked = asked if asked.by is not Asker.POLL else entry.asked
+        heapq.heappush(self._heap, (entry.due, job_id))
+
+    def drop(self, job_id: str) -> None:
+        """Ask the job no more."""
+        self._entries.pop(job_id, None)
+
+    def take_due(self, now: float, limit: int = 500) -> list[tuple[str, Asked]]:
+        """The jobs to ask now; they are in flight until `done` or `drop`."""
+        taken: list[tuple[str, Asked]] = []
+        while self._heap and self._heap[0][0] <= now and len(taken) < limit:
+            due, job_id = heapq.heappop(self._heap)
+            entry = self._entries.get(job_id)
+            if entry is None or entry.in_flight_since is not None or entry.due != due:
+                continue  # a leftover of an entry that was moved or dropped
+            entry.in_flight_since = now
+            taken.append((job_id, entry.asked))
+            entry.asked = POLL
+        return taken
+
+    def done(self, job_id: str, due: float, now: float) -> None:
+        """The question is answered; ask again at `due`, or at once if somebody wanted that meanwhile."""
+        entry = self._entries.get(job_id)
+        if entry is None:
+            return
+        entry.due = now if entry.again else due
+        entry.again, entry.in_flight_since = False, None
+        heapq.heappush(self._heap, (entry.due, job_id))
+
+    def next_due(self) -> float | None:
+        """When the next job is due; None if nothing waits."""
+        while self._heap:
+            due, job_id = self._heap[0]
+            entry = self._entries.get(job_id)
+            if entry is not None and entry.in_flight_since is None and entry.due == due:
+                return due
+            heapq.heappop(self._heap)
+        return None

@@ -1,0 +1,51 @@
+"""What the commands share: settings, an engine, output, and how to give up."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from api.settings import Settings
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    """Say what is wrong and leave."""
+    err.print(f"oma-fsm: {message}", markup=False, style="red")
+    raise typer.Exit(code)
+
+
+def load_settings(**given: object) -> Settings:
+    """The settings, with what was given on the command line; names the setting that is wrong and leaves."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [f"{_variable(e['loc'])}: {e['msg']} (is {e['input']!r})" for e in error.errors()]
+        fail("settings are wrong; nothing was started\n  " + "\n  ".join(lines))
+    except (FileNotFoundError, ValueError) as error:
+        fail(f"settings cannot be read: {error}")
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    return "OMA_FSM_" + "__".join(str(part).upper() for part in location)
+
+
+@contextmanager
+def database_errors(where: str) -> Iterator[None]:
+    """A database that is away, or wants another release, is a message and not a traceback."""
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 # slow import
+
+    from db.errors import StoreError  # noqa: PLC0415
+    from migrations.runner import SchemaMismatch  # noqa: PLC0415
+
+    try:
+        yield
+    except (SchemaMismatch, StoreError) as error:
+        fail(str(error))
+    except DBAPIError as error:
+        fail(f"database {where} does not answer: {error.orig}")

@@ -1,0 +1,52 @@
+"""The command oma-fsm."""
+
+from typing import Annotated
+
+import typer
+
+from cli import database, jobs, serve, settings
+from cli.common import fail
+
+app = typer.Typer(
+    name="oma-fsm",
+    help="Replication jobs as persisted state machines: a restarted OMA finds its running copies again.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(database.app, name="db")
+app.add_typer(jobs.app, name="jobs")
+app.command("serve")(serve.serve)
+app.command("settings")(settings.show)
+
+
+@app.command("simulate-vma")
+def simulate_vma(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the VMA's API; 0: any free one.")] = 9081,
+    control_port: Annotated[int, typer.Option(help="Port of the control API; 0: any free one.")] = 9082,
+    state: Annotated[str | None, typer.Option(help="File in which copies survive a kill of the simulator.")] = None,
+    speed: Annotated[float, typer.Option(min=0.01, help="How much faster than real time copies run.")] = 1.0,
+) -> None:
+    """A VMA that behaves as the real one does, with faults on demand."""
+    from cli.simulate import simulate  # noqa: PLC0415 # a web server is not needed to list jobs
+
+    simulate(host, port, control_port, state, speed)
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option(help="Keep the database and the logs, and say where.")] = False,
+) -> None:
+    """The main job, live: the OMA is killed in the middle, and every job ends where it must."""
+    from cli.demo.play import play  # noqa: PLC0415 # as above
+
+    raise typer.Exit(0 if play(keep=keep) else 1)
+
+
+def main() -> None:
+    """Entry point: an error that an operator can mend is one line, not a traceback."""
+    try:
+        app()
+    except (ConnectionError, FileNotFoundError, PermissionError) as error:
+        fail(str(error))

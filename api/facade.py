@@ -60,12 +60,12 @@ class OmaFsm:
             self._waiting = asyncio.create_task(self._wait_for_database())
 
     async def _begin(self) -> None:
-        await asyncio.to_thread(self._prepare)
+        await asyncio.to_thread(self.prepare)
         self.polling.start()
         self.ready = True
         log.info("Service started", database=self._where, vma=str(self.settings.vma.url))
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         """A database that is empty is set up; one that is older or newer than the code is refused."""
         if self._lock is not None:
             try:

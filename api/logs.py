@@ -8,10 +8,11 @@ import structlog
 
 def configure(level: str, form: str) -> None:
     """Set up logging of this process; libraries' records come in the same form."""
-    shared = [
+    shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
+        _without_blanks,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.ExtraAdder(),
     ]
@@ -41,6 +42,10 @@ def configure(level: str, form: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("httpx", "httpcore", "uvicorn.access", "alembic", "transitions"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _without_blanks(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return {name: value for name, value in event.items() if value is not None}
 
 
 def _as_is(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

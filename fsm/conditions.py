@@ -32,7 +32,7 @@ class Condition:
 def conditions(facts: JobFacts, *, scheduled: bool, now: datetime, policy: RecoveryPolicy) -> tuple[Condition, ...]:
     """All conditions of a job; `scheduled` says whether somebody is asking for it."""
     memory = facts.memory
-    outage, inferred = memory.unreachable, facts.ending is Ending.INFERRED
+    outage, inferred = memory.unreachable if facts.polled else None, facts.ending is Ending.INFERRED
     stalled = _stalled_for(facts, now) >= policy.stalled_after
     since = memory.still.since if stalled and memory.still else None
     missing = facts.polled and not scheduled
@@ -70,6 +70,8 @@ def _stalled_for(facts: JobFacts, now: datetime) -> timedelta:
 
 def _reasons(facts: JobFacts, now: datetime, policy: RecoveryPolicy) -> Iterator[tuple[Attention, datetime | None]]:
     memory = facts.memory
+    if not facts.polled:  # nobody asks any more, so no answer could ever take the alarm back
+        return
     if memory.attention is not None:
         yield memory.attention, memory.attention_since
     if memory.refused_since is not None:

@@ -11,6 +11,8 @@ from fsm.memory import Memory
 from fsm.spec import Edge, Kind
 from fsm.states import ENDED, Asker, Effect, Ending, Event, RecoveryMethod, State, Verdict
 
+_VALIDATING = (Verdict.RUNNING, Verdict.COMPLETED, Verdict.FAILED)
+
 
 class Outcome(StrEnum):
     """What became of an event."""
@@ -76,7 +78,9 @@ class Decision:
         if self.outcome is Outcome.ILLEGAL:
             return f"{self.event} is illegal for a job that is {where}"
         if self.outcome is Outcome.REFUSED:
-            return f"{self.event} refused for a job that is {where}: " + "; ".join(map(str, self.refusals))
+            return f"{self.event} refused for a job that is {where}: " + "; ".join(
+                dict.fromkeys(map(str, self.refusals))
+            )
         if self.moved:
             ending = f" ({self.after.ending})" if self.after.ending else ""
             return f"{self.event}: {where} -> {self.after.state}{ending}" + (f": {self.reason}" if self.reason else "")
@@ -89,9 +93,10 @@ def outcome_of(edge: Edge) -> Outcome:
 
 
 def reason_of(edge: Edge, asked: Asked, evidence: Evidence | None) -> str | None:
-    """The text of an end: the person's, the VMA's, or the rule's."""
-    said = asked.reason or (evidence.error if evidence and edge.ending is Ending.CONFIRMED else None)
-    return said or edge.reason
+    """The text of a move: the person's, the VMA's, or the rule's. Who triggered a question does not word its answer."""
+    if evidence is None:
+        return asked.reason or edge.reason
+    return (evidence.error if edge.ending is Ending.CONFIRMED else None) or edge.reason
 
 
 def take(edge: Edge, seen: JobFacts, evidence: Evidence | None, asked: Asked, now: datetime) -> JobFacts:
@@ -109,7 +114,7 @@ def take(edge: Edge, seen: JobFacts, evidence: Evidence | None, asked: Asked, no
 def _move(edge: Edge, seen: JobFacts, now: datetime) -> JobFacts:
     if edge.target is None:
         return seen
-    complete = edge.target is State.COMPLETED and edge.ending is not Ending.INFERRED
+    complete = edge.target is State.COMPLETED and edge.ending is Ending.CONFIRMED  # an operator's word moves no bytes
     return replace(
         seen,
         state=edge.target,
@@ -124,20 +129,14 @@ def _move(edge: Edge, seen: JobFacts, now: datetime) -> JobFacts:
 
 
 def _memory_after_move(edge: Edge, seen: JobFacts) -> Memory:
+    """Garbage is timed across moves of the workflow; an end, or a new life after one, needs no operator any more."""
+    memory = seen.memory
+    if edge.target in ENDED or seen.state in ENDED:
+        memory = replace(memory, attention=None, attention_since=None)
     if edge.target in ENDED:
-        came_from = seen.memory.ended_from if seen.state in ENDED else seen.state
-        return replace(seen.memory, ended_from=came_from, watched_seconds=0.0)
-    return replace(
-        seen.memory,
-        not_found=None,
-        unreachable=None,
-        unintelligible_since=None,
-        settling=None,
-        still=None,
-        ended_from=None,
-        attention=None,
-        attention_since=None,
-    )
+        came_from = memory.ended_from if seen.state in ENDED else seen.state
+        return replace(memory, ended_from=came_from, watched_seconds=0.0)
+    return replace(memory, not_found=None, unreachable=None, settling=None, still=None, ended_from=None)
 
 
 def _recovery(after: JobFacts, edge: Edge, evidence: Evidence | None, asked: Asked) -> JobFacts:
@@ -153,5 +152,5 @@ def _method(edge: Edge, evidence: Evidence | None, asked: Asked) -> RecoveryMeth
         return RecoveryMethod.MANUAL
     if edge.ending is Ending.INFERRED:
         return RecoveryMethod.TIMEOUT
-    knows = evidence is not None and evidence.verdict in (Verdict.RUNNING, Verdict.COMPLETED, Verdict.FAILED)
-    return RecoveryMethod.VMA_VALIDATED if knows else None
+    decided = evidence is not None and (edge.kind is Kind.MOVE or evidence.verdict in _VALIDATING)
+    return RecoveryMethod.VMA_VALIDATED if decided else None

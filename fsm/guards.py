@@ -84,7 +84,8 @@ def disjunction(name: str, says: str, *guards: Guard) -> Guard:
         found = [g(situation) for g in guards]
         flips = [v.flips_at for v in found if v.flips_at is not None]
         passed = [v.name for v in found if v.passed]
-        return Check(bool(passed), ", ".join(passed) or "neither", says, min(flips, default=None))
+        at = None if passed else min(flips, default=None)
+        return Check(bool(passed), ", ".join(passed) or "neither", says, at)
 
     return Guard(name, says, check)
 
@@ -115,7 +116,7 @@ def duration(span: timedelta) -> str:
     for unit, size in (("h", 3600), ("m", 60)):
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:g}{unit}"
-    return f"{seconds:.6g}s"
+    return f"{round(seconds, 1):.12g}s"
 
 
 # --- facts about the job -------------------------------------------------------------------------
@@ -206,7 +207,7 @@ def _streak(name: str, says: str, kind: str) -> Guard:
         want = s.policy.inference_ripe
         ripe = not want or (count >= s.policy.inference_answers and span >= want.total_seconds())
         limit = f">= {s.policy.inference_answers} like answers over {duration(want)}"
-        return Check(ripe, f"{count} over {span:.3g}s", limit)
+        return Check(ripe, f"{count} over {duration(timedelta(seconds=span))}", limit)
 
     return Guard(name, says, check)
 

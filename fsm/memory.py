@@ -111,9 +111,9 @@ def remember(memory: Memory, evidence: Evidence, *, setup: bool) -> Memory:
         unintelligible_since=_unintelligible_since(memory, evidence),
         settling=_settling(memory, evidence),
         still=_still(memory, evidence),
-        disk_failed_since=_since(memory.disk_failed_since, evidence, bool(evidence.failed_disks)),
+        disk_failed_since=_disk_failed_since(memory, evidence),
         failed_disks=_held(memory.failed_disks, evidence.failed_disks, evidence),
-        refused_since=_since(memory.refused_since, evidence, evidence.refused),
+        refused_since=_refused_since(memory, evidence),
         own_key_completed=_held(memory.own_key_completed, evidence.own_key_completed, evidence),
         answering_key=evidence.answering_key or memory.answering_key,
         disks=_disks(memory, evidence, setup=setup),
@@ -154,16 +154,25 @@ def _still(memory: Memory, evidence: Evidence) -> Still | None:
 
 
 def _stand(still: Still | None, evidence: Evidence) -> Still:
-    seen = (evidence.bytes_transferred, evidence.percent)
-    if still is not None and (still.bytes_transferred, still.percent) == seen:
-        return still
-    return Still(evidence.observed_at, *seen)
+    """An answer that lacks a number does not change it."""
+    if still is None:
+        return Still(evidence.observed_at, evidence.bytes_transferred, evidence.percent)
+    done = still.bytes_transferred if evidence.bytes_transferred is None else evidence.bytes_transferred
+    percent = still.percent if evidence.percent is None else evidence.percent
+    changed = (done, percent) != (still.bytes_transferred, still.percent)
+    return Still(evidence.observed_at, done, percent) if changed else still
 
 
-def _since(since: datetime | None, evidence: Evidence, holds: bool) -> datetime | None:
-    if holds:
-        return since or evidence.observed_at
-    return since if evidence.verdict is Verdict.UNREACHABLE else None
+def _disk_failed_since(memory: Memory, evidence: Evidence) -> datetime | None:
+    if evidence.failed_disks:
+        return memory.disk_failed_since or evidence.observed_at
+    return _held(memory.disk_failed_since, None, evidence)
+
+
+def _refused_since(memory: Memory, evidence: Evidence) -> datetime | None:
+    if evidence.refused:
+        return memory.refused_since or evidence.observed_at
+    return memory.refused_since if evidence.verdict is Verdict.UNREACHABLE else None
 
 
 def _held(old: _T, new: _T, evidence: Evidence) -> _T:

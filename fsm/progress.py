@@ -1,6 +1,7 @@
 """The progress of a job: bytes over all its disks, by what is proven and what was last seen."""
 
 from dataclasses import replace
+from math import isnan
 
 from fsm.evidence import Evidence
 from fsm.facts import Disk, JobFacts
@@ -18,27 +19,43 @@ def with_progress(facts: JobFacts, evidence: Evidence) -> JobFacts:
     """The facts with progress taken anew; an answer that lacks it leaves it alone."""
     if not evidence.verdict.knows_the_job:
         return facts
-    done, total = _bytes(facts, evidence)
-    if total > 0:
-        return replace(facts, percent=_percent(done, total), bytes_transferred=done, total_bytes=total)
-    if evidence.percent is not None:
-        return replace(facts, percent=evidence.percent)
-    return facts
-
-
-def _bytes(facts: JobFacts, evidence: Evidence) -> tuple[int, int]:
     if not facts.disks:
-        total = evidence.total_bytes or facts.total_bytes
-        return min(evidence.bytes_transferred or 0, total), total
+        return _of_the_answer(facts, evidence)
+    return _of_the_disks(facts, evidence)
+
+
+def _of_the_answer(facts: JobFacts, evidence: Evidence) -> JobFacts:
+    """The progress of a job whose disks are not known: what the answer says of the whole."""
+    total = max(evidence.total_bytes or facts.total_bytes, 0)
+    if evidence.bytes_transferred is None or not total:
+        return _by_percent(facts, evidence)
+    done = max(0, min(evidence.bytes_transferred, total))
+    return replace(facts, percent=100.0 * done / total, bytes_transferred=done, total_bytes=total)
+
+
+def _of_the_disks(facts: JobFacts, evidence: Evidence) -> JobFacts:
     counted = [_disk_bytes(d, facts.memory.disk(d.disk_id)) for d in facts.disks]
-    return sum(done for done, _ in counted), sum(total for _, total in counted)
+    done, total = sum(done for done, _ in counted), sum(total or 0 for _, total in counted)
+    if not any(d.proven or d.bytes_transferred is not None for d in evidence.disks):
+        return _by_percent(facts, evidence) if len(facts.disks) == 1 or not total else facts
+    if not total:
+        return _by_percent(facts, evidence)
+    sized = sum(total is not None for _, total in counted) / len(counted)
+    return replace(facts, percent=100.0 * done / total * sized, bytes_transferred=done, total_bytes=total)
 
 
-def _disk_bytes(disk: Disk, seen: DiskMemory) -> tuple[int, int]:
-    """(done, total); a disk never seen counts 0 of its capacity, a proven one all of its total."""
+def _by_percent(facts: JobFacts, evidence: Evidence) -> JobFacts:
+    if evidence.percent is None or isnan(evidence.percent):
+        return facts
+    return replace(facts, percent=max(0.0, min(100.0, evidence.percent)))
+
+
+def _disk_bytes(disk: Disk, seen: DiskMemory) -> tuple[int, int | None]:
+    """(done, total); a disk never seen counts 0 of its capacity, a proven one all of its total.
+
+    None is an unknown size: such a disk weighs as much as its brothers, and nothing of it is done.
+    """
     total = seen.total_bytes or disk.capacity_bytes
-    return (total if seen.proven else min(seen.bytes_transferred or 0, total)), total
-
-
-def _percent(done: int, total: int) -> float:
-    return max(0.0, min(100.0, 100.0 * done / total))
+    if seen.proven:
+        return total, total
+    return max(0, min(seen.bytes_transferred or 0, total)), total or None

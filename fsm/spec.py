@@ -161,7 +161,7 @@ _ENDED: Final = (
          (F.RECORD_PROGRESS, *REVIVE), "The job's own key says completed: it did not fail; it settles where it ran."),
     Edge("broke_after_all", E.VMA_FAILED, ENDED, S.FAILED, WATCHED, END,
          "Evidence takes the place of the inference.", ending=Ending.CONFIRMED, reason="copy failed on the VMA"),
-    _stay("still_unsettled", E.VMA_UNSETTLED, (S.COMPLETED,), WATCHED, RECORD, "It says nothing new."),
+    _stay("still_unsettled", E.VMA_UNSETTLED, (S.COMPLETED,), WATCHED, KEEP, "It says nothing new."),
     _stay("unsettled_failure", E.VMA_UNSETTLED, (S.FAILED,), (*WATCHED, g.own_key_not_completed), KEEP,
           "One disk done does not unmake a failure."),
     *(_stay(f"{event}_watched", event, ENDED, WATCHED, KEEP, "Silence does not overturn an inference.")

@@ -1,0 +1,81 @@
+"""One suite, every database: `engine` is an empty database, `migrated` one at the head of the migrations."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from servers import copy, empty, kinds, missing
+from sqlalchemy import Engine
+
+from db.engine import make_engine
+from migrations import runner
+
+MISSING = missing()
+
+
+def pytest_configure() -> None:
+    """A pipeline that quietly tests one database of three would be worse than none."""
+    if MISSING and os.environ.get("CI") == "true":
+        raise pytest.UsageError(f"CI must test every database; {_left_out()}")
+
+
+def pytest_report_header() -> str:
+    """Which databases are tested, before the run."""
+    return _left_out() if MISSING else "databases: all"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """And what was left out, after it."""
+    if MISSING:
+        terminalreporter.write_line(_left_out(), yellow=True)
+
+
+def _left_out() -> str:
+    return "databases NOT tested: " + "; ".join(f"{kind} ({problem})" for kind, problem in MISSING.items())
+
+
+@pytest.fixture(scope="session", params=kinds())
+def kind(request: pytest.FixtureRequest) -> str:
+    """A kind of database that this machine has."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def template(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a database at the head of the migrations, to be copied only."""
+    with empty(kind, tmp_path_factory.mktemp("template")) as url:
+        engine = make_engine(url)
+        runner.upgrade(engine)
+        engine.dispose()
+        yield url
+
+
+@pytest.fixture
+def database_url(kind: str, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database."""
+    with empty(kind, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An empty database."""
+    engine = make_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def migrated_url(kind: str, template: str, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database with the schema that this code wants."""
+    with copy(kind, template, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def migrated(migrated_url: str) -> Iterator[Engine]:
+    """A database with the schema that this code wants."""
+    engine = make_engine(migrated_url)
+    yield engine
+    engine.dispose()

@@ -94,7 +94,7 @@ class OmaFsm:
         self.ready = False
         self.engine.dispose()
         if self._lock is not None:
-            self._lock.release()
+            self._lock.release(force=True)
 
     @property
     def _where(self) -> str:
@@ -203,4 +203,4 @@ def _file_lock(engine: Engine) -> FileLock | None:
     name = engine.url.database
     if engine.dialect.name != "sqlite" or name in (None, "", ":memory:"):
         return None
-    return FileLock(Path(str(name)).with_suffix(".lock"))
+    return FileLock(Path(str(name)).with_suffix(".lock"), thread_local=False)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli import database, jobs, serve, settings
+from cli import database, diagram, jobs, serve, settings
 from cli.common import fail
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app.add_typer(database.app, name="db")
 app.add_typer(jobs.app, name="jobs")
 app.command("serve")(serve.serve)
 app.command("settings")(settings.show)
+app.command("diagram")(diagram.diagram)
 
 
 @app.command("simulate-vma")
@@ -50,3 +51,7 @@ def main() -> None:
         app()
     except (ConnectionError, FileNotFoundError, PermissionError) as error:
         fail(str(error))
+
+
+if __name__ == "__main__":
+    main()

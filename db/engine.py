@@ -68,7 +68,7 @@ def redacted(url: str | URL) -> str:
         shown = make_url(url)
     except ArgumentError:
         return "(not a database URL)"
-    return shown.update_query_dict({key: "***" for key in SECRETS if key in shown.query}).render_as_string()
+    return shown.difference_update_query(SECRETS).render_as_string()
 
 
 def _with_driver(url: str) -> URL:
@@ -76,9 +76,10 @@ def _with_driver(url: str) -> URL:
         target = make_url(url)
     except ArgumentError:
         raise DatabaseUrlError(f"{redacted(url)}: expected e.g. sqlite:////var/lib/oma-fsm/jobs.db") from None
-    if target.drivername.split("+")[0] not in DRIVERS:
-        raise DatabaseUrlError(f"{redacted(target)}: unknown database; known are {', '.join(DRIVERS)}")
-    return target.set(drivername=DRIVERS.get(target.drivername, target.drivername))
+    driver = DRIVERS.get(target.drivername, target.drivername)
+    if driver not in DRIVERS.values():
+        raise DatabaseUrlError(f"{redacted(target)}: unknown database or driver; known are {', '.join(DRIVERS)}")
+    return target.set(drivername=driver)
 
 
 def _sqlite(url: URL, *, read_only: bool) -> Engine:

@@ -68,7 +68,7 @@ class ServiceProcess:
 
     def start(self, *, wait: bool = True) -> None:
         """Start it; returns when the API answers. ServiceError if it ends instead."""
-        command = [sys.executable, "-c", "from cli.main import main; main()", "serve"]
+        command = [sys.executable, "-m", "cli.main", "serve"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 # our own interpreter and module
                 command, env=self._environment, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log

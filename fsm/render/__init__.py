@@ -1,0 +1,1 @@
+"""Pictures of the machine, made from the specification."""

@@ -1,0 +1,46 @@
+"""Why a schema does not fit or did not move; the text is for an operator."""
+
+from db.errors import StoreError
+
+
+class MigrationError(StoreError):
+    """The schema could not be moved."""
+
+
+class SchemaMismatch(MigrationError):  # noqa: N818 - the name says it
+    """Database and code want different schemas. `found` is None for a database that was never migrated."""
+
+    def __init__(self, database: str, found: str | None, wanted: str) -> None:
+        newer = found is not None and found > wanted
+        advice = "the database is newer: install the newer release" if newer else "run `oma-fsm db upgrade`"
+        super().__init__(f"{database} is at schema {found or 'none'}, this release wants {wanted}: {advice}")
+        self.database, self.found, self.wanted = database, found, wanted
+
+
+class MigrationBusyError(MigrationError):
+    """Another process has been migrating for `seconds`."""
+
+    def __init__(self, database: str, seconds: int) -> None:
+        super().__init__(
+            f"{database}: another process has been migrating it for {seconds} s. Nothing was changed by this one;"
+            " see what the other waits for, then try again"
+        )
+        self.database = database
+
+
+class NotAnOmaError(MigrationError):
+    """A table goes by a name of the OMA's and lacks its columns."""
+
+    def __init__(self, table: str, missing: list[str]) -> None:
+        super().__init__(
+            f"table {table} is there already, without {', '.join(missing)}: not the database of an OMA."
+            " Nothing was changed; check the database URL"
+        )
+        self.table, self.missing = table, missing
+
+
+class AdoptedError(MigrationError):
+    """The tables were the OMA's before this service came."""
+
+    def __init__(self) -> None:
+        super().__init__("these tables were the OMA's before oma-fsm came, and stay: downgrade to the baseline at most")

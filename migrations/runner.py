@@ -1,0 +1,121 @@
+"""Where the schema stands and how it moves. Alembic takes a second to import, so only what moves it does."""
+
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+from db.engine import read, redacted
+from db.models import METADATA
+from migrations.comparison import COMPARISON, VERSION_TABLE
+from migrations.errors import SchemaMismatch
+from migrations.turn import alone
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+__all__ = [
+    "SchemaMismatch",
+    "current",
+    "downgrade",
+    "draft",
+    "drift",
+    "head",
+    "require_current",
+    "revisions",
+    "upgrade",
+]
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Bring the schema up to `revision`; nothing happens if it is there or beyond.
+
+    An OMA database that was never migrated by us is taken over as it is, with its rows. SchemaMismatch if the database
+    is newer than this code; NotAnOmaError if a table only looks like the OMA's; MigrationBusyError after 10 min
+    behind another process.
+    """
+    from alembic import command  # noqa: PLC0415 - slow import
+
+    with alone(engine) as connection:
+        _refuse_newer(connection)
+        command.upgrade(_config(connection), revision)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Take the schema down to `revision`, or to "base"; what the steps above it stored is lost.
+
+    AdoptedError instead of dropping tables that this service did not make.
+    """
+    from alembic import command  # noqa: PLC0415 - slow import
+
+    with alone(engine) as connection:
+        _refuse_newer(connection)
+        command.downgrade(_config(connection), revision)
+
+
+def current(engine: Engine) -> str | None:
+    """The revision that the database is at; None if it was never migrated."""
+    with read(engine) as connection:
+        return _revision(connection)
+
+
+def revisions() -> tuple[str, ...]:
+    """All revisions, oldest first: the time stamps by which the files' names begin."""
+    return tuple(sorted(path.name.partition("_")[0] for path in (_here() / "versions").glob("*_*.py")))
+
+
+def head() -> str:
+    """The revision that this code wants."""
+    return revisions()[-1]
+
+
+def require_current(engine: Engine) -> None:
+    """SchemaMismatch, with what to do, unless the database is at the revision that this code wants."""
+    found = current(engine)
+    if found != head():
+        raise SchemaMismatch(redacted(engine.url), found, head())
+
+
+def drift(engine: Engine) -> list[Any]:
+    """What Alembic would change in our tables to make the database what the models say; empty if they agree."""
+    from alembic.autogenerate import compare_metadata  # noqa: PLC0415 - slow import
+    from alembic.migration import MigrationContext  # noqa: PLC0415 - slow import
+
+    with read(engine) as connection:
+        return list(compare_metadata(MigrationContext.configure(connection, opts=dict(COMPARISON)), METADATA))
+
+
+def draft(engine: Engine, message: str) -> None:
+    """For developers: write the next version's file from the difference between models and database."""
+    from alembic import command  # noqa: PLC0415 - slow import
+
+    with alone(engine) as connection:
+        command.revision(_config(connection), message, autogenerate=True, rev_id=f"{datetime.now(UTC):%Y%m%d%H%M%S}")
+
+
+def _here() -> Path:
+    return Path(str(resources.files("migrations")))
+
+
+def _config(connection: Connection) -> "Config":
+    from alembic.config import Config  # noqa: PLC0415 - slow import
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(_here()).replace("%", "%%"))
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    return config
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found: str | None = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608 - a constant
+    return found
+
+
+def _refuse_newer(connection: Connection) -> None:
+    found = _revision(connection)
+    if found is not None and found > head():
+        raise SchemaMismatch(redacted(connection.engine.url), found, head())

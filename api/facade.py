@@ -7,11 +7,8 @@ from typing import Any, TypeVar
 
 import structlog
 from filelock import FileLock, Timeout
-from migrations.runner import current, require_current, upgrade
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
-from vma.client import VmaClient, VmaLimits
-from vma.observer import Observer
 
 from api.errors import RefusedError
 from api.settings import Settings, VmaSettings
@@ -23,8 +20,11 @@ from db.store import Answer, Store
 from fsm.decision import Decision
 from fsm.facts import Asked
 from fsm.states import Asker, Event, Verdict
+from migrations.runner import current, require_current, upgrade
 from poller.recovery import Run
 from poller.service import PollingService
+from vma.client import VmaClient, VmaLimits
+from vma.observer import Observer
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from fsm.decision import Decision
 from fsm.facts import JobFacts
 from fsm.policy import RecoveryPolicy
 from fsm.spec import spec_hash
-from fsm.states import ENDED, Effect, State, Verdict
+from fsm.states import ENDED, SETUP, Effect, State, Verdict
 
 Values = dict[str, Any]
 SPEC_HASH = spec_hash()
@@ -122,9 +122,13 @@ def _move_values(decision: Decision) -> Values:
         "completed_at": after.entered_at if after.state in ENDED else None,
         "error_message": cut(decision.reason, 65_000) if after.state is State.FAILED else None,
     }
-    if after.state is State.REPLICATING and decision.before.in_setup:
+    if after.state is State.REPLICATING and not _was_started(decision.before):
         values["started_at"] = decision.at
     return values
+
+
+def _was_started(before: JobFacts) -> bool:
+    return not before.in_setup and before.memory.ended_from not in SETUP
 
 
 def _recovery_values(decision: Decision) -> Values:

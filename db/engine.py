@@ -66,7 +66,7 @@ def redacted(url: str | URL) -> str:
     """The URL as it may be logged and shown."""
     try:
         shown = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return "(not a database URL)"
     return shown.difference_update_query(SECRETS).render_as_string()
 
@@ -74,7 +74,7 @@ def redacted(url: str | URL) -> str:
 def _with_driver(url: str) -> URL:
     try:
         target = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # a port that is no number is a ValueError
         raise DatabaseUrlError(f"{redacted(url)}: expected e.g. sqlite:////var/lib/oma-fsm/jobs.db") from None
     driver = DRIVERS.get(target.drivername, target.drivername)
     if driver not in DRIVERS.values():

@@ -101,7 +101,8 @@ def _newborn(connection: Connection, new: NewJob, now: datetime) -> JobFacts:
     if connection.scalar(select(JOBS.c.id).where(JOBS.c.id == job_id)):
         raise ConflictError(f"a job {job_id} exists already")
     disks = tuple(Disk(d.disk_id, None, d.capacity_bytes) for d in new.disks)
-    return JobFacts(job_id, INITIAL, created_at=now, entered_at=now, version=0, disks=disks)
+    total = sum(d.capacity_bytes for d in disks)
+    return JobFacts(job_id, INITIAL, created_at=now, entered_at=now, version=0, disks=disks, total_bytes=total)
 
 
 def _ensure_context(connection: Connection, context: Row | None, new: NewJob, now: datetime) -> str:  # type: ignore[type-arg]
@@ -155,7 +156,7 @@ def _job_row(context_id: str, new: NewJob, job: JobFacts, now: datetime) -> dict
         "entered_at": now,
         "created_at": now,
         "updated_at": now,
-        "total_bytes": sum(d.capacity_bytes for d in new.disks),
+        "total_bytes": job.total_bytes,
         "rule_memory": memory_to_json(job.memory),
     }
 

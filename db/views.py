@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, case, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, case, func, select
 
 from db.errors import NotFoundError
 from db.tables import CONTEXTS, HISTORY, JOBS, POLLING, POLLS, RUNS
@@ -22,13 +22,21 @@ def list_jobs(
     query = (
         select(JOBS, *_polling_columns())
         .select_from(JOBS.outerjoin(POLLING, POLLING.c.job_id == JOBS.c.id))
+        .where(*_matching(states, vm_name))
         .order_by(JOBS.c.created_at.desc(), JOBS.c.id.desc())
     )
-    if states:
-        query = query.where(JOBS.c.status.in_([s.value for s in states]))
-    if vm_name:
-        query = query.where(JOBS.c.source_vm_name == vm_name)
     return connection.execute(query.limit(limit).offset(offset)).mappings().all()
+
+
+def count_jobs(connection: Connection, *, states: Sequence[State] = (), vm_name: str | None = None) -> int:
+    """How many jobs `list_jobs` would list without a limit."""
+    query = select(func.count()).select_from(JOBS).where(*_matching(states, vm_name))
+    return connection.scalar(query) or 0
+
+
+def _matching(states: Sequence[State], vm_name: str | None) -> list[ColumnElement[bool]]:
+    by_state = [JOBS.c.status.in_([s.value for s in states])] if states else []
+    return by_state + ([JOBS.c.source_vm_name == vm_name] if vm_name else [])
 
 
 def job_row(connection: Connection, job_id: str) -> RowMapping:
@@ -60,6 +68,12 @@ def history(connection: Connection, job_id: str) -> Sequence[RowMapping]:
     )
 
 
+def last_move(connection: Connection, job_id: str) -> RowMapping | None:
+    """The last transition of a job; None for a job without history."""
+    query = select(HISTORY).where(HISTORY.c.job_id == job_id).order_by(HISTORY.c.seq.desc()).limit(1)
+    return connection.execute(query).mappings().one_or_none()
+
+
 def polls(connection: Connection, job_id: str, limit: int = 500) -> Sequence[RowMapping]:
     """The kept polls of a job, newest first."""
     query = select(POLLS).where(POLLS.c.job_id == job_id).order_by(POLLS.c.id.desc()).limit(limit)
@@ -78,12 +92,20 @@ def polling_totals(connection: Connection) -> RowMapping:
     return connection.execute(query).mappings().one()
 
 
-def polled(connection: Connection) -> Sequence[RowMapping]:
-    """Every job that is or must be polled, with its polling row."""
-    must = JOBS.c.status.in_([s.value for s in ACTIVE]) | JOBS.c.watched.is_(True)
+def polled(connection: Connection, *, limit: int, offset: int = 0) -> Sequence[RowMapping]:
+    """The jobs that must be polled, with their polling rows, by id."""
     joined = JOBS.outerjoin(POLLING, POLLING.c.job_id == JOBS.c.id)
-    query = select(JOBS, *_polling_columns()).select_from(joined).where(must).order_by(JOBS.c.id)
-    return connection.execute(query).mappings().all()
+    query = select(JOBS, *_polling_columns()).select_from(joined).where(_must_be_polled()).order_by(JOBS.c.id)
+    return connection.execute(query.limit(limit).offset(offset)).mappings().all()
+
+
+def count_polled(connection: Connection) -> int:
+    """How many jobs must be polled."""
+    return connection.scalar(select(func.count()).select_from(JOBS).where(_must_be_polled())) or 0
+
+
+def _must_be_polled() -> ColumnElement[bool]:
+    return JOBS.c.status.in_([s.value for s in ACTIVE]) | JOBS.c.watched.is_(True)
 
 
 def state_counts(connection: Connection) -> dict[str, int]:
@@ -103,3 +125,13 @@ def inference_counts(connection: Connection) -> tuple[int, int]:
 def runs(connection: Connection, limit: int = 20) -> Sequence[RowMapping]:
     """Recovery runs, newest first."""
     return connection.execute(select(RUNS).order_by(RUNS.c.id.desc()).limit(limit)).mappings().all()
+
+
+def run_outcomes(connection: Connection) -> Sequence[RowMapping]:
+    """Of every recovery run: how many jobs it looked at, and what that came to."""
+    return connection.execute(select(RUNS.c.looked_at, RUNS.c.outcomes)).mappings().all()
+
+
+def answers(connection: Connection) -> bool:
+    """True; raises if the database does not answer."""
+    return connection.scalar(select(1)) == 1

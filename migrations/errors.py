@@ -17,6 +17,14 @@ class SchemaMismatch(MigrationError):  # noqa: N818 - the name says it
         self.database, self.found, self.wanted = database, found, wanted
 
 
+class UnknownRevisionError(MigrationError):
+    """A revision that this release does not have."""
+
+    def __init__(self, revision: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"no schema revision {revision!r}; known are {', '.join(known)}")
+        self.revision, self.known = revision, known
+
+
 class MigrationBusyError(MigrationError):
     """Another process has been migrating for `seconds`."""
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from db.engine import read, redacted
 from db.models import METADATA
 from migrations.comparison import COMPARISON, VERSION_TABLE
-from migrations.errors import SchemaMismatch
+from migrations.errors import SchemaMismatch, UnknownRevisionError
 from migrations.turn import alone
 
 if TYPE_CHECKING:
@@ -32,12 +32,13 @@ __all__ = [
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Bring the schema up to `revision`; nothing happens if it is there or beyond.
 
-    An OMA database that was never migrated by us is taken over as it is, with its rows. SchemaMismatch if the database
-    is newer than this code; NotAnOmaError if a table only looks like the OMA's; MigrationBusyError after 10 min
-    behind another process.
+    An OMA database that was never migrated by us is taken over as it is, with its rows. SchemaMismatch if the
+    database is newer than this code, UnknownRevisionError, NotAnOmaError if a table only looks like the OMA's,
+    MigrationBusyError after 10 min behind another process.
     """
     from alembic import command  # noqa: PLC0415 - slow import
 
+    _refuse_unknown(revision)
     with alone(engine) as connection:
         _refuse_newer(connection)
         command.upgrade(_config(connection), revision)
@@ -46,10 +47,11 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
 def downgrade(engine: Engine, revision: str) -> None:
     """Take the schema down to `revision`, or to "base"; what the steps above it stored is lost.
 
-    AdoptedError instead of dropping tables that this service did not make.
+    UnknownRevisionError; AdoptedError instead of dropping tables that this service did not make.
     """
     from alembic import command  # noqa: PLC0415 - slow import
 
+    _refuse_unknown(revision)
     with alone(engine) as connection:
         _refuse_newer(connection)
         command.downgrade(_config(connection), revision)
@@ -113,6 +115,12 @@ def _revision(connection: Connection) -> str | None:
         return None
     found: str | None = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608 - a constant
     return found
+
+
+def _refuse_unknown(revision: str) -> None:
+    known = ("base", *revisions(), "head")
+    if revision not in known:
+        raise UnknownRevisionError(revision, known)
 
 
 def _refuse_newer(connection: Connection) -> None:

@@ -64,8 +64,8 @@ class Monitor:
         suspects = list(self._from_database(jobs, now))
         ghosts = [Finding(job_id, Drift.GHOST) for job_id in sorted(scheduled - {j.job_id for j in jobs})]
         found = await self._repair(suspects, now) + self._drop(ghosts)
-        await asyncio.to_thread(self._poller.store.prune)
         self._record(found, now)
+        await asyncio.to_thread(self._poller.store.prune)
         return found
 
     def _from_database(self, jobs: Iterable[PolledJob], now: datetime) -> Iterable[Finding]:
@@ -87,6 +87,8 @@ class Monitor:
 
     def _overdue(self, entry: Entry, watched: bool) -> bool:
         interval = self._policy.watch_interval if watched else self._policy.poll_interval
+        if self._poller.is_asking(entry.job_id):
+            return False  # asked again, it would only queue up a second time behind a slow VMA
         since = entry.due if entry.in_flight_since is None else entry.in_flight_since
         late = timedelta(seconds=self._poller.observer.uptime() - since)
         return late > self._policy.overdue_after + 3 * interval
@@ -98,14 +100,13 @@ class Monitor:
         found = [f for f in suspects if f.job_id in live]
         for finding in found:
             log.warning("Found job not being polled - restarting", job_id=finding.job_id, kind=finding.kind)
-            if finding.kind is Drift.OVERDUE:
-                self._poller.drop(finding.job_id)
-            self._poller.put(finding.job_id, MONITOR)
+            self._poller.ask_anew(finding.job_id, MONITOR)
         return found
 
     def _drop(self, ghosts: list[Finding]) -> list[Finding]:
         found = [f for f in ghosts if f.job_id in self._poller.schedule]
         for finding in found:
+            log.warning("Found job being polled that must not be - dropping", job_id=finding.job_id, kind=finding.kind)
             self._poller.drop(finding.job_id)
         return found
 

@@ -38,7 +38,7 @@ class Poller:
         self.last_error: str | None = None
         self._wake = asyncio.Event()
         self._answers: asyncio.Queue[Answer] = asyncio.Queue()
-        self._asking: set[asyncio.Task[None]] = set()
+        self._asking: dict[str, asyncio.Task[None]] = {}
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="poll-writer")
 
     # --- the schedule ----------------------------------------------------------------------------
@@ -50,9 +50,22 @@ class Poller:
         self._wake.set()
 
     def drop(self, job_id: str) -> None:
-        """Ask about a job no more."""
+        """Ask about a job no more; who waits for a question that was not put yet hears that nothing came of it."""
+        entry = self.schedule.get(job_id)
         self.schedule.drop(job_id)
         self.metrics.scheduled.set(len(self.schedule))
+        if entry is not None and entry.in_flight_since is None:
+            self._tell(job_id, None)
+
+    def ask_anew(self, job_id: str, asked: Asked) -> None:
+        """Ask about a job now; a question that the client does not hold any more is taken for lost."""
+        if not self.is_asking(job_id):
+            self.schedule.lost(job_id)
+        self.put(job_id, asked)
+
+    def is_asking(self, job_id: str) -> bool:
+        """True while the client holds a question about the job; its own time limits end that."""
+        return job_id in self._asking
 
     # --- asking ----------------------------------------------------------------------------------
 
@@ -69,8 +82,9 @@ class Poller:
     async def _sleep(self) -> None:
         at = self.schedule.next_due()
         pause = None if at is None else max(at - self.observer.uptime(), 0.0)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), pause)
+        with suppress(TimeoutError):  # not wait_for: before Python 3.12 it may swallow the cancellation that stops us
+            async with asyncio.timeout(pause):
+                await self._wake.wait()
 
     async def _ask_all(self, due: Sequence[tuple[str, Asked]]) -> None:
         try:
@@ -92,11 +106,16 @@ class Poller:
             self._tell(job_id, None)
             return
         task = asyncio.create_task(self._question(loaded.facts, asked), name=f"ask {job_id}")
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
+        self._asking[job_id] = task
+        task.add_done_callback(lambda _: self._asking.pop(job_id, None))
 
     async def _question(self, facts: JobFacts, asked: Asked) -> None:
-        evidence = await self.ask(facts)
+        try:
+            evidence = await self.ask(facts)
+        except Exception:  # a client promises not to raise; if it does, the job must not be forgotten
+            log.exception("a question failed; it is put again", job_id=facts.job_id)
+            self._again(facts.job_id, RETRY, asked)
+            return
         await self._answers.put(Answer(facts.job_id, facts.version, evidence, asked))
 
     async def ask(self, facts: JobFacts) -> Evidence:
@@ -159,15 +178,18 @@ class Poller:
 
     def _tell(self, job_id: str, applied: Applied | None) -> None:
         for listener in list(self.listeners):
-            listener(job_id, applied)
+            try:
+                listener(job_id, applied)
+            except Exception:  # the other answers of the batch must be settled
+                log.exception("a listener failed", job_id=job_id)
 
     # --- the end ---------------------------------------------------------------------------------
 
     async def drain(self, patience: float) -> None:
         """Let the questions under way come back and write what came; call with the loops cancelled."""
         if self._asking:
-            await asyncio.wait(set(self._asking), timeout=patience)
-        for task in set(self._asking):
+            await asyncio.wait(self._asking.values(), timeout=patience)
+        for task in self._asking.values():
             task.cancel()
         batch = [self._answers.get_nowait() for _ in range(self._answers.qsize())]
         if batch:

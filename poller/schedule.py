@@ -16,7 +16,8 @@ class Entry:
 
     job_id: str
     due: float
-    asked: Asked = POLL
+    asked: Asked = POLL  # who wants it asked next
+    asking: Asked = POLL  # who wanted the question that is under way
     in_flight_since: float | None = None
     again: bool = False  # somebody wanted it asked while a question was under way
 
@@ -43,15 +44,12 @@ class Schedule:
 
     def put(self, job_id: str, due: float, asked: Asked = POLL) -> None:
         """Ask the job at `due`, or earlier if it is due earlier already; remembers who wants to know."""
-        entry = self._entries.get(job_id)
-        if entry is None:
-            entry = self._entries[job_id] = Entry(job_id, due, asked)
-        elif entry.in_flight_since is not None:
-            entry.again, entry.asked = True, asked
+        entry = self._entries.setdefault(job_id, Entry(job_id, due, asked))
+        entry.asked = _weightier(asked, entry.asked)
+        if entry.in_flight_since is not None:
+            entry.again = True
             return
-        else:
-            entry.due = min(entry.due, due)
-            entry.asked = asked if asked.by is not Asker.POLL else entry.asked
+        entry.due = min(entry.due, due)
         heapq.heappush(self._heap, (entry.due, job_id))
 
     def drop(self, job_id: str) -> None:
@@ -68,7 +66,7 @@ class Schedule:
                 continue  # a leftover of an entry that was moved or dropped
             entry.in_flight_since = now
             taken.append((job_id, entry.asked))
-            entry.asked = POLL
+            entry.asking, entry.asked = entry.asked, POLL
         return taken
 
     def done(self, job_id: str, due: float, now: float) -> None:
@@ -80,6 +78,13 @@ class Schedule:
         entry.again, entry.in_flight_since = False, None
         heapq.heappush(self._heap, (entry.due, job_id))
 
+    def lost(self, job_id: str) -> None:
+        """The question under way will never be answered; whoever wanted to know still does. `put` follows."""
+        entry = self._entries.get(job_id)
+        if entry is not None and entry.in_flight_since is not None:
+            entry.asked = _weightier(entry.asked, entry.asking)
+            entry.again, entry.in_flight_since = False, None
+
     def next_due(self) -> float | None:
         """When the next job is due; None if nothing waits."""
         while self._heap:
@@ -89,3 +94,8 @@ class Schedule:
                 return due
             heapq.heappop(self._heap)
         return None
+
+
+def _weightier(new: Asked, old: Asked) -> Asked:
+    """Who is named when two want to know: a recovery, which waits for an answer of its own, before all others."""
+    return max(new, old, key=lambda asked: (asked.by.is_recovery, asked.by is not Asker.POLL))

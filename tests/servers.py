@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import URL, make_url, text
+from sqlalchemy import URL, String, column, insert, make_url, select, table, text
 from sqlalchemy.exc import OperationalError
 
 from db.engine import make_engine, read, write
@@ -18,6 +18,7 @@ SERVERS: Final = {
     "postgresql": os.environ.get("OMA_FSM_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres"),
     "mariadb": os.environ.get("OMA_FSM_TEST_MARIADB", "mysql://root@127.0.0.1:3306/test"),
 }
+_VERSION: Final = table(VERSION_TABLE, column("version_num", String))
 
 
 def missing() -> dict[str, str]:
@@ -86,11 +87,14 @@ def _run(kind: str, statement: str) -> None:
 def _statements(url: str) -> list[str]:
     engine = make_engine(url)
     with read(engine) as connection:
-        tables = connection.scalars(text("SHOW TABLES")).all()
-        statements = [connection.execute(text(f"SHOW CREATE TABLE {table}")).one()[1] for table in tables]
-        version = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+        names = connection.scalars(text("SHOW TABLES")).all()
+        statements = [connection.execute(text(f"SHOW CREATE TABLE {name}")).one()[1] for name in names]
+        version = connection.scalar(select(_VERSION.c.version_num))
     engine.dispose()
-    return [*statements, f"INSERT INTO {VERSION_TABLE} VALUES ('{version}')"]
+    return [
+        *statements,
+        str(insert(_VERSION).values(version_num=version).compile(compile_kwargs={"literal_binds": True})),
+    ]
 
 
 def _replay(statements: list[str], url: str) -> None:

@@ -29,6 +29,7 @@ AWAY = 3.0  # seconds that the OMA stays dead
 POLLED_WITHIN = 10.0  # the promise: seconds from the start of the process
 ACT_TIMEOUT = 25.0
 TICK = 0.2
+PLAIN_WIDTH = 140  # columns, where there is no terminal to ask
 
 
 class DemoError(Exception):
@@ -38,6 +39,8 @@ class DemoError(Exception):
 def play(*, keep: bool = False) -> bool:
     """Run the demo; True if every job ended where it must."""
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=PLAIN_WIDTH)
     folder = Path(tempfile.mkdtemp(prefix="oma-fsm-demo-"))
     began = time.monotonic()
     with ExitStack() as stack:

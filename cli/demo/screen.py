@@ -66,8 +66,9 @@ class Screen:
 
     def _picture(self) -> Table:
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in ("VM", "disks", "copy", "state", "", "%", "last decision and its rule"):
-            table.add_column(name, no_wrap=name in ("VM", "state"))
+        for name in ("VM", "disks", "copy", "state", "", "%"):
+            table.add_column(name, no_wrap=True)
+        table.add_column("last decision, its rule, who asked, why", overflow="fold")
         for line in self._lines:
             table.add_row(*_row(line))
         return table
@@ -92,4 +93,4 @@ def _decision(last: dict[str, Any]) -> str:
     if not last:
         return ""
     why = f": {last['reason']}" if last.get("reason") else ""
-    return f"{last['event']} -> {last['to_state']} [{last['edge']}, {last['asked_by']}]{why}".replace("[", "\\[")
+    return f"{last['event']} (rule {last['edge']}, {last['asked_by']}){why}"

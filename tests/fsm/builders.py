@@ -139,7 +139,7 @@ class Story:
     def hear(self, verdict: Verdict | str, *, asked: Asked | None = None, **evidence: Any) -> Decision:
         """The VMA is asked, now."""
         told = answer(verdict, self.now, self.observer, **evidence)
-        return self._follow(decide(self.facts, event_of(told.verdict), told, self.now, asked=asked, policy=self.policy))
+        return self.follow(decide(self.facts, event_of(told.verdict), told, self.now, asked=asked, policy=self.policy))
 
     def hear_often(self, verdict: Verdict | str, times: int, every: str | float = 5, **evidence: Any) -> Decision:
         """The same answer again and again, `every` so long."""
@@ -150,7 +150,7 @@ class Story:
 
     def ask(self, event: Event | str, asked: Asked = WORKFLOW, vm: VmFacts | None = None) -> Decision:
         """Somebody fires an event that needs no answer of the VMA."""
-        return self._follow(decide(self.facts, Event(event), None, self.now, asked=asked, policy=self.policy, vm=vm))
+        return self.follow(decide(self.facts, Event(event), None, self.now, asked=asked, policy=self.policy, vm=vm))
 
     def take_vm(self) -> "Story":
         """A newer job of the VM appears."""
@@ -162,7 +162,8 @@ class Story:
         """The decisions that were transitions."""
         return [d for d in self.decisions if d.moved]
 
-    def _follow(self, decision: Decision) -> Decision:
+    def follow(self, decision: Decision) -> Decision:
+        """Take a decision over into the job."""
         self.decisions.append(decision)
         self.facts = decision.after
         return decision

@@ -122,7 +122,7 @@ def test_jobs_in_set_up_survive_a_downtime_longer_than_their_grace(tmp_path: Pat
         job_id, actor = play.setup_job()
         play.oma.kill()
         for column in ("created_at", "entered_at"):
-            play.sql(f"UPDATE replication_jobs SET {column} = datetime({column}, '-10 minutes') WHERE id = ?", job_id)
+            play.sql(f"UPDATE replication_jobs SET {column} = datetime({column}, '-10 minutes') WHERE id = ?", job_id)  # noqa: S608
         play.oma.start()
         until("asked about", lambda: play.polling(job_id)["last_poll_at"])
         until("asked about again", lambda: play.polling(job_id)["total_polls"] >= 4)

@@ -59,7 +59,7 @@ def test_a_second_process_on_one_sqlite_file_is_refused_with_the_reason(tmp_path
 
 
 @pytest.mark.parametrize("mode", ["not_found_text_200", "not_found_json_200"])
-def test_200_job_not_found_ends_no_job_at_once_neither_when_polled_nor_at_start(
+def test_200_job_not_found_ends_no_job_neither_when_polled_nor_at_start(
     tmp_path: Path, mode: FaultMode
 ) -> None:
     with stage(tmp_path) as play:

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from vma.simulator import records
@@ -23,6 +23,7 @@ class Surroundings:
     clock: Callable[[], float]
     speed: float
     changed: Callable[[], None]
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
 
 class CopyProcess:
@@ -52,7 +53,7 @@ class CopyProcess:
         now = self._elapsed()
         due = min(milestone.at, self._next_post())
         if due > now:
-            await asyncio.sleep((due - now) / self._around.speed)
+            await self._around.sleep((due - now) / self._around.speed)
         elif milestone.at <= now:
             await self._reach(milestone)
             self.record.milestones_done += 1

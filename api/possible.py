@@ -1,0 +1,63 @@
+"""Which events a job can have now, and if not, why not: the machine is asked, nothing is decided."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+from api.fields import PUBLIC_EVENTS
+from api.job_views import PossibleEvent
+from api.problems import failed_guards
+from fsm.decision import Decision, Outcome
+from fsm.facts import Asked, JobFacts
+from fsm.guards import GuardVerdict
+from fsm.machine import decide
+from fsm.policy import RecoveryPolicy
+from fsm.states import Asker, Event
+
+_NAMED: Final = tuple(Asked(by, actor="somebody", reason="some reason") for by in (Asker.WORKFLOW, Asker.OPERATOR))
+
+
+def possible_events(facts: JobFacts, now: datetime, policy: RecoveryPolicy) -> Iterator[PossibleEvent]:
+    """Every event that may be asked for, as the workflow and as an operator would ask for it."""
+    for event in PUBLIC_EVENTS:
+        decisions = [decide(facts, event, None, now, asked=asked, policy=policy) for asked in _NAMED]
+        accepted = [d for d in decisions if d.outcome.accepted]
+        yield _possible(event, accepted, policy) if accepted else _impossible(event, decisions)
+
+
+def _possible(event: Event, accepted: Sequence[Decision], policy: RecoveryPolicy) -> PossibleEvent:
+    first = accepted[0]
+    silent = Asked(first.asked.by, first.asked.actor)
+    bare = decide(first.before, event, None, first.at, asked=silent, policy=policy)
+    return PossibleEvent(
+        event=event.value,
+        possible=True,
+        asked_by=[d.asked.by.value for d in accepted],
+        needs_reason=not bare.outcome.accepted,
+        leads_to=first.after.state.value,
+        message="" if first.moved else "nothing would change: the job is there or beyond already",
+        failed_guards=[],
+        possible_at=None,
+    )
+
+
+def _impossible(event: Event, refused: Sequence[Decision]) -> PossibleEvent:
+    """What stands in everybody's way; that an operator is not the workflow is no reason."""
+    everywhere = set.intersection(*({v.name for v in d.refusals} for d in refused))
+    common = tuple(dict.fromkeys(v for v in refused[0].refusals if v.name in everywhere))
+    illegal = refused[0].outcome is Outcome.ILLEGAL
+    return PossibleEvent(
+        event=event.value,
+        possible=False,
+        asked_by=[],
+        needs_reason=False,
+        leads_to=None,
+        message=refused[0].says if illegal else "; ".join(map(str, common)),
+        failed_guards=failed_guards(common),
+        possible_at=_all_flip_at(common),
+    )
+
+
+def _all_flip_at(refusals: Sequence[GuardVerdict]) -> datetime | None:
+    times = [v.becomes_true_at for v in refusals if v.becomes_true_at is not None]
+    return max(times) if times and len(times) == len(refusals) else None

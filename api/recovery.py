@@ -1,0 +1,121 @@
+"""Recovery over REST: what the last runs came to, and how to start one."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final, Self
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+from sqlalchemy import Connection, RowMapping
+
+from api.deps import Service, percent, require_ready
+from api.problems import RecoveryRunning, documented
+from api.schemas import TriggerRequest
+from db import views
+from fsm.facts import Asked
+from fsm.states import Asker
+from poller.recovery import Run
+
+# Outcomes that are no success; every other job was validated, is polled again, or ended by evidence.
+_NOT_RECOVERED: Final = ("ended_by_inference", "left")
+router = APIRouter(prefix="/api/v1/job-recovery", tags=["recovery"], dependencies=[Depends(require_ready)])
+
+
+class FinishedRun(BaseModel):
+    """A recorded run. `finished_at` is null for one that goes on."""
+
+    run_id: int
+    started_at: datetime
+    finished_at: datetime | None
+    asked_by: str
+    actor: str | None
+    jobs: int
+    looked_at: int
+    outcomes: dict[str, int]
+    success_rate: float | None = Field(description="jobs validated, polled again or ended by evidence / jobs looked at")
+
+    @classmethod
+    def of(cls, row: RowMapping) -> Self:
+        """From a row of `db.views.runs`."""
+        outcomes = row["outcomes"] or {}
+        rate = percent(_recovered(outcomes), row["looked_at"])
+        return cls.model_validate({**row, "run_id": row["id"], "outcomes": outcomes, "success_rate": rate})
+
+
+class RunUnderWay(BaseModel):
+    """The run that goes on in this process. `run_id` is null while it only begins."""
+
+    run_id: int | None
+    jobs: int
+    looked_at: int
+    outcomes: dict[str, int]
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """From the run itself."""
+        return cls(run_id=run.run_id or None, jobs=run.total, looked_at=run.looked_at, outcomes=dict(run.outcomes))
+
+
+class RecoveryStatus(BaseModel):
+    """Recovery since the database was made. Rates are 0-100; null: nothing to divide by."""
+
+    total_recovered: int = Field(description="jobs validated, polled again or ended by evidence, over all runs")
+    success_rate: float | None = Field(description="of all jobs looked at")
+    inferred_ends: int
+    overturned_ends: int = Field(description="inferred ends that evidence undid")
+    false_failure_rate: float | None = Field(description="overturned / inferred")
+    last_recovery: FinishedRun | None
+    in_recovery: RunUnderWay | None
+    runs: list[FinishedRun] = Field(description="the last 20, newest first")
+
+
+class Triggered(BaseModel):
+    """A recovery run that was started."""
+
+    run_id: int
+    jobs: int = Field(description="jobs that are being put to the VMA")
+
+
+@router.get("/status", responses=documented(503))
+async def get_status(service: Service) -> RecoveryStatus:
+    """What recovery did so far, and what it is doing."""
+    run = service.polling.recovery.run
+    status = await service.read(_recorded)
+    return status.model_copy(update={"in_recovery": None if run is None else RunUnderWay.of(run)})
+
+
+def _recorded(connection: Connection) -> RecoveryStatus:
+    inferred, overturned = views.inference_counts(connection)
+    recovered, looked_at = _totals(views.run_outcomes(connection))
+    runs = [FinishedRun.of(row) for row in views.runs(connection)]
+    return RecoveryStatus(
+        total_recovered=recovered,
+        success_rate=percent(recovered, looked_at),
+        inferred_ends=inferred,
+        overturned_ends=overturned,
+        false_failure_rate=percent(overturned, inferred),
+        last_recovery=next((run for run in runs if run.finished_at), None),
+        in_recovery=None,
+        runs=runs,
+    )
+
+
+def _recovered(outcomes: Mapping[str, int]) -> int:
+    return sum(jobs for outcome, jobs in outcomes.items() if outcome not in _NOT_RECOVERED)
+
+
+def _totals(rows: Iterable[RowMapping]) -> tuple[int, int]:
+    recovered = looked_at = 0
+    for row in rows:
+        recovered += _recovered(row["outcomes"] or {})
+        looked_at += row["looked_at"]
+    return recovered, looked_at
+
+
+@router.post(
+    "/trigger", status_code=202, responses={**documented(422, 503), 409: {"model": RecoveryRunning}}
+)  # fmt: skip
+async def trigger(service: Service, body: TriggerRequest | None = None) -> Triggered:
+    """Put every job that must be polled to the VMA now. 409 with the running one's id if a recovery is under way."""
+    run = await service.recover(Asked(Asker.TRIGGER, body.actor if body else None))
+    return Triggered(run_id=run.run_id, jobs=run.total)

@@ -1,0 +1,304 @@
+"""`decide` as a value: pure, complete in what it refuses, readable; and the specification as data."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from builders import LONG_UP, NO_VOLUME, NOW, OPERATOR, WORKFLOW, Story, answer, ended, job, names
+
+from fsm.decision import Outcome
+from fsm.facts import Asked, Situation, VmFacts
+from fsm.guards import Check, Guard, conjunction, disjunction, duration, negation
+from fsm.machine import decide, decide_on
+from fsm.memory import Memory, Streak
+from fsm.policy import RecoveryPolicy
+from fsm.states import Asker, Attention, Ending, Event, RecoveryMethod, State, Verdict
+
+RIPE = Streak(NOW, LONG_UP.name, 0.0, 1.0, 9)
+
+# --- a value, and nothing but a value -----------------------------------------------------------
+
+
+def test_deciding_changes_nothing() -> None:
+    facts = job(memory=Memory(not_found=RIPE), heard="1d")
+    copied = copy.deepcopy(facts)
+    for event in Event:
+        verdict = event.value.removeprefix("vma_")
+        evidence = answer(verdict, percent=50.0) if event.value.startswith("vma_") else None
+        decide(facts, event, evidence, NOW, asked=OPERATOR)
+    assert facts == copied
+
+
+def test_the_same_question_has_the_same_answer() -> None:
+    facts = job(memory=Memory(not_found=RIPE), heard="1d")
+    first, second = (decide(facts, Event.VMA_NOT_FOUND, answer("not_found"), NOW) for _ in range(2))
+    assert first == second
+    assert first.moved
+
+
+def test_facts_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        job().state = State.FAILED  # type: ignore[misc]
+
+
+def test_an_answer_names_its_event() -> None:
+    decision = decide_on(job(), answer("completed"), NOW, asked=Asked(Asker.STARTUP))
+    assert decision.event is Event.VMA_COMPLETED
+    assert decision.asked.by is Asker.STARTUP
+
+
+def test_a_refused_or_illegal_event_leaves_the_job_alone() -> None:
+    facts = job("configuring", disks=NO_VOLUME)
+    for event, outcome in ((Event.READY, Outcome.REFUSED), (Event.START, Outcome.ILLEGAL)):
+        decision = decide(facts, event, None, NOW)
+        assert decision.outcome is outcome
+        assert decision.after is facts
+        assert not decision.effects
+        assert not decision.outcome.accepted
+
+
+def test_a_late_answer_leaves_no_trace() -> None:
+    facts = ended("completed", "confirmed")
+    decision = decide(facts, Event.VMA_RUNNING, answer("running", percent=12.0), NOW)
+    assert decision.outcome is Outcome.IGNORED
+    assert decision.outcome.accepted
+    assert decision.after == facts
+
+
+@pytest.mark.parametrize(
+    ("event", "evidence"),
+    [
+        (Event.VMA_RUNNING, None),
+        (Event.VMA_RUNNING, answer("completed")),
+        (Event.START, answer("running")),
+        (Event.CREATE, answer("running")),
+    ],
+)
+def test_evidence_that_does_not_go_with_the_event_is_a_programming_error(event: Event, evidence: Any) -> None:
+    with pytest.raises(ValueError, match=f"event {event} does not go with evidence"):
+        decide(job("ready_for_sync"), event, evidence, NOW)
+
+
+# --- refusals --------------------------------------------------------------------------------------
+
+
+def test_a_refusal_names_every_failed_guard_of_every_candidate() -> None:
+    decision = decide(ended("failed", "confirmed"), Event.FAIL, None, NOW, asked=Asked(Asker.MONITOR))
+    assert decision.outcome is Outcome.REFUSED
+    assert names(decision.refusals) == [
+        *("inferred", "by_workflow", "has_reason"),
+        *("inferred", "by_operator", "has_reason"),
+    ]
+
+
+def test_a_refusal_is_a_sentence_that_says_each_thing_once() -> None:
+    said = decide(ended("failed", "confirmed"), Event.FAIL, None, NOW, asked=Asked(Asker.MONITOR)).says
+    assert said == (
+        "fail refused for a job that is failed: inferred: wants an inferred end, is confirmed end; "
+        "by_workflow: wants the workflow, is monitor; has_reason: wants a reason is given, is no reason given; "
+        "by_operator: wants an operator, by name, is monitor (no name)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "event", "facts", "asked"),
+    [
+        ("start is illegal for a job that is configuring", Event.START, job("configuring"), None),
+        ("attach: initializing -> attaching", Event.ATTACH, job("initializing"), None),
+        ("start: stayed replicating", Event.START, job(), None),
+        ("create: (new) -> initializing", Event.CREATE, job("initializing"), None),
+        ("complete: replicating -> completed (manual): looked at it on the VMA", Event.COMPLETE, job(), OPERATOR),
+    ],
+)
+def test_a_decision_is_one_readable_line(said: str, event: Event, facts: Any, asked: Asked | None) -> None:
+    assert decide(facts, event, None, NOW, asked=asked).says == said
+
+
+def test_a_creation_is_refused_with_the_name_of_what_is_in_the_way() -> None:
+    vm = VmFacts(unfinished_job="job-7", watched_job="job-6", watched_verdict=Verdict.UNREACHABLE)
+    decision = decide(job("initializing", version=0), Event.CREATE, None, NOW, vm=vm)
+    assert names(decision.refusals) == ["vm_idle", "last_copy_over"]
+    assert "job-7" in decision.says
+    assert "job-6 is unreachable" in decision.says
+
+
+def test_a_guard_that_waits_says_when_it_will_pass() -> None:
+    decision = decide(job("attaching", entered="4:00"), Event.VMA_NOT_FOUND, answer("not_found"), NOW)
+    (waiting,) = decision.refusals
+    assert waiting.becomes_true_at == NOW + timedelta(minutes=1)
+    assert str(waiting) == "setup_timed_out: wants >= 5m, is 4m, from 2026-03-02 12:01:00Z on"
+    assert decision.possible_at == NOW + timedelta(minutes=1)
+
+
+def test_the_grace_after_our_start_says_when_it_ends() -> None:
+    story = Story(job("attaching", entered="1h")).restart().wait(60)
+    assert story.hear("not_found").possible_at == NOW + timedelta(minutes=5)
+
+
+def test_time_does_not_help_a_refusal_that_waits_for_something_else() -> None:
+    assert decide(job("initializing", disks=()), Event.ATTACH, None, NOW).possible_at is None
+    waiting = decide(job(heard="29m"), Event.VMA_UNREACHABLE, answer("unreachable"), NOW)
+    assert [v.becomes_true_at for v in waiting.refusals] == [None], "the outage is not ripe by the clock alone"
+    ripe = job(heard="29m", memory=Memory(unreachable=RIPE))
+    (alone,) = decide(ripe, Event.VMA_UNREACHABLE, answer("unreachable"), NOW).refusals
+    assert alone.becomes_true_at == NOW + timedelta(minutes=1)
+
+
+def test_an_accepted_decision_keeps_the_reasons_why_it_did_not_move() -> None:
+    decision = decide(job(heard="2m"), Event.VMA_NOT_FOUND, answer("not_found"), NOW)
+    assert decision.edge == "absent"
+    assert {"lost", "nearly_done"} <= set(names(decision.refusals))
+    assert "absence_ripe: wants >= 3 like answers over 1m, is 1 over 0s" in str(decision.refusals[0])
+
+
+# --- guards put together ---------------------------------------------------------------------------
+
+
+def _guard(name: str, passed: bool, minutes: int | None = None) -> Guard:
+    at = None if minutes is None else NOW + timedelta(minutes=minutes)
+    return Guard(name, name, lambda _: Check(passed, "x", "y", at))
+
+
+SITUATION = Situation(job(), None, Asked(), NOW)
+
+
+@pytest.mark.parametrize(
+    ("put_together", "parts", "passed", "at"),
+    [
+        (conjunction, [("a", True, None), ("b", True, None)], True, None),
+        (conjunction, [("a", False, 1), ("b", False, 2)], False, 2),
+        (conjunction, [("a", False, 1), ("b", True, 5)], False, 1),
+        (conjunction, [("a", False, 1), ("b", False, None)], False, None),
+        (disjunction, [("a", False, 1), ("b", False, 2)], False, 1),
+        (disjunction, [("a", False, None), ("b", False, 2)], False, 2),
+        (disjunction, [("a", True, None), ("b", False, 2)], True, None),
+        (disjunction, [("a", False, None), ("b", False, None)], False, None),
+    ],
+)
+def test_guards_put_together_pass_and_wait_as_their_parts_do(
+    put_together: Callable[..., Guard], parts: list[tuple[str, bool, int | None]], passed: bool, at: int | None
+) -> None:
+    verdict = put_together("all", "says", *(_guard(*p) for p in parts))(SITUATION)
+    assert verdict.passed is passed
+    assert verdict.flips_at == (None if at is None else NOW + timedelta(minutes=at))
+
+
+def test_a_negation_passes_exactly_when_the_guard_does_not() -> None:
+    for passed in (True, False):
+        verdict = negation(_guard("a", passed, 3), "not_a", "no a")(SITUATION)
+        assert (verdict.name, verdict.passed, verdict.limit) == ("not_a", not passed, "no a")
+        assert verdict.flips_at == NOW + timedelta(minutes=3)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0s"), (59.94, "59.9s"), (60, "1m"), (90, "90s"), (1800, "30m"), (7200, "2h"), (1_728_001, "1728001s")],
+)
+def test_spans_are_written_for_people(seconds: float, said: str) -> None:
+    assert duration(timedelta(seconds=seconds)) == said
+
+
+# --- what a decision writes into the job ---------------------------------------------------------
+
+
+def test_a_confirmed_completion_is_at_100_percent_and_an_inferred_one_where_it_was_seen() -> None:
+    done = decide(job(percent=30.0), Event.VMA_COMPLETED, answer("completed"), NOW).after
+    assert (done.percent, done.bytes_transferred) == (100.0, 1000)
+    facts = job(percent=95.0, heard="2m", memory=Memory(not_found=RIPE))
+    inferred = decide(facts, Event.VMA_NOT_FOUND, answer("not_found"), NOW).after
+    assert (inferred.ending, inferred.percent, inferred.bytes_transferred) == (Ending.INFERRED, 95.0, 950)
+
+
+def test_an_operators_word_moves_no_bytes() -> None:
+    """Else a job completed by mistake at 40 %, and reopened, would be taken for nearly done when it is lost."""
+    story = Story(job(percent=40.0, heard="2m"))
+    story.ask(Event.COMPLETE, OPERATOR)
+    assert (story.facts.percent, story.facts.bytes_transferred) == (40.0, 400)
+    story.ask(Event.REOPEN, OPERATOR)
+    story.wait("3m")
+    assert story.hear_often("not_found", 3, 30).after.state is State.FAILED
+
+
+def test_an_end_needs_no_operator_any_more() -> None:
+    story = Story(job(percent=40.0))
+    story.hear("unsettled", percent=40.0)
+    story.wait("15m").hear("unsettled", percent=40.0)
+    assert story.facts.memory.attention is Attention.CANNOT_SETTLE
+    story.ask(Event.COMPLETE, OPERATOR)
+    assert story.facts.memory.attention is None
+    assert story.facts.memory.attention_since is None
+
+
+def test_a_reopened_job_starts_with_clean_counters() -> None:
+    story = Story(job(heard="2m"))
+    story.hear_often("not_found", 3, 30)
+    story.ask(Event.REOPEN, OPERATOR)
+    memory = story.facts.memory
+    assert (memory.not_found, memory.settling, memory.still, memory.ended_from) == (None, None, None, None)
+    assert story.facts.ending is None
+    assert not story.facts.watched
+
+
+def test_progress_of_an_older_copy_is_not_recorded_beside_a_newer_job() -> None:
+    facts = ended("failed", percent=40.0, vm_taken=True)
+    after = decide(facts, Event.VMA_RUNNING, answer("running", percent=70.0), NOW).after
+    assert (after.percent, after.bytes_transferred, after.state) == (40.0, 400, State.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "facts", "evidence", "method"),
+    [
+        ("running", job(), {}, RecoveryMethod.VMA_VALIDATED),
+        ("running", job("attaching"), {}, RecoveryMethod.VMA_VALIDATED),
+        ("completed", job(), {}, RecoveryMethod.VMA_VALIDATED),
+        ("failed", job(), {}, RecoveryMethod.VMA_VALIDATED),
+        ("unsettled", ended("failed"), {"own_key_completed": True}, RecoveryMethod.VMA_VALIDATED),
+        ("not_found", job("attaching", entered="6m"), {}, RecoveryMethod.TIMEOUT),
+        ("not_found", job(heard="2m", memory=Memory(not_found=RIPE)), {}, RecoveryMethod.TIMEOUT),
+        ("unreachable", job(heard="31m", memory=Memory(unreachable=RIPE)), {}, RecoveryMethod.TIMEOUT),
+        ("not_found", job(heard="2m"), {}, None),
+        ("unreachable", job(heard="2m"), {}, None),
+        ("unsettled", job(), {}, None),
+    ],
+)
+@pytest.mark.parametrize("asker", [Asker.STARTUP, Asker.TRIGGER])
+def test_a_recovery_is_booked_even_if_nothing_moved(
+    verdict: str, facts: Any, evidence: dict[str, Any], method: RecoveryMethod | None, asker: Asker
+) -> None:
+    told = answer(verdict, **evidence)
+    after = decide_on(facts, told, NOW, asked=Asked(asker)).after
+    assert after.recovery_attempted
+    assert after.recovery_method == method
+
+
+@pytest.mark.parametrize("asker", [Asker.POLL, Asker.MONITOR])
+def test_the_steady_poll_is_no_recovery(asker: Asker) -> None:
+    after = decide_on(job(), answer("running"), NOW, asked=Asked(asker)).after
+    assert not after.recovery_attempted
+    assert after.recovery_method is None
+
+
+def test_a_poll_that_decides_what_a_recovery_left_open_says_how() -> None:
+    story = Story(job(heard="2m"))
+    story.hear("not_found", asked=Asked(Asker.STARTUP))
+    assert story.facts.recovery_method is None
+    story.wait(30).hear_often("not_found", 2, 30)
+    assert (story.facts.state, story.facts.recovery_method) == (State.FAILED, RecoveryMethod.TIMEOUT)
+    story.hear("running")
+    assert story.facts.recovery_method == RecoveryMethod.VMA_VALIDATED
+
+
+def test_an_operator_who_decides_is_the_method() -> None:
+    after = decide(job(), Event.FAIL, None, NOW, asked=OPERATOR).after
+    assert after.recovery_method == RecoveryMethod.MANUAL
+    assert decide(job(), Event.FAIL, None, NOW, asked=WORKFLOW).after.recovery_method is None
+
+
+def test_a_disabled_grace_ends_at_once() -> None:
+    policy = RecoveryPolicy(grace_attaching=0)
+    decision = decide(job("attaching", entered=0), Event.VMA_NOT_FOUND, answer("not_found"), NOW, policy=policy)
+    assert decision.edge == "setup_lost"
+    assert decision.policy == policy.fingerprint

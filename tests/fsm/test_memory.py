@@ -1,0 +1,325 @@
+"""What the rules remember between two answers, and what a restart of ours may not change."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from builders import LONG_UP, NOW, OPERATOR, Observer, Story, answer, disk, ended, job, span
+
+from fsm.conditions import conditions
+from fsm.evidence import Evidence, KeyEntry
+from fsm.memory import ANSWERED_GAP, DiskMemory, Memory, Still, remember
+from fsm.policy import DEFAULT_POLICY
+from fsm.states import Attention, Event, State, Verdict
+
+OTHER = Observer("run-2", NOW - span("1h"))
+KNOWING = ("running", "completed", "failed", "unsettled")
+SILENT = ("not_found", "unreachable", "unintelligible")
+LAST_WEEK = KeyEntry(absent=False, start_time=NOW - span("7d"), word="completed", bytes_transferred=1000, percent=100.0)
+ABSENT = KeyEntry()
+
+
+def hear(
+    memory: Memory, *said: str, every: float = 5, observer: Observer = LONG_UP, setup: bool = False, **ev: Any
+) -> Memory:
+    """The memory after like-spaced answers, the last of them now."""
+    for n, verdict in enumerate(said):
+        at = NOW - timedelta(seconds=every * (len(said) - 1 - n))
+        memory = remember(memory, answer(verdict, at, observer, **ev), setup=setup)
+    return memory
+
+
+# --- streaks -----------------------------------------------------------------------------------------
+
+
+def test_not_founds_are_counted_over_the_monotonic_clock() -> None:
+    streak = hear(Memory(), "not_found", "not_found", "not_found", every=30).not_found
+    assert streak is not None
+    assert (streak.count, streak.span, streak.since) == (3, 60.0, NOW - span("1m"))
+
+
+@pytest.mark.parametrize("between", ["unreachable", "unintelligible"])
+def test_what_says_nothing_of_the_job_neither_adds_to_not_founds_nor_resets_them(between: str) -> None:
+    streak = hear(Memory(), "not_found", between, between, "not_found", every=20).not_found
+    assert streak is not None
+    assert (streak.count, streak.span) == (2, 60.0)
+
+
+@pytest.mark.parametrize("found", KNOWING)
+def test_found_resets_not_founds(found: str) -> None:
+    assert hear(Memory(), "not_found", "not_found", found).not_found is None
+    again = hear(Memory(), "not_found", "not_found", found, "not_found").not_found
+    assert again is not None
+    assert (again.count, again.since) == (1, NOW)
+
+
+@pytest.mark.parametrize("other", [v for v in Verdict if v is not Verdict.UNREACHABLE])
+def test_any_answer_ends_an_outage(other: Verdict) -> None:
+    assert hear(Memory(), "unreachable", "unreachable", other).unreachable is None
+
+
+@pytest.mark.parametrize("kind", ["not_found", "unreachable"])
+def test_a_restart_of_ours_keeps_since_and_counts_anew(kind: str) -> None:
+    before = hear(Memory(), kind, kind, kind, every=30)
+    after = getattr(remember(before, answer(kind, NOW + span("5m"), OTHER), setup=False), kind)
+    assert (after.count, after.span, after.observer) == (1, 0.0, "run-2")
+    assert after.since == NOW - span("1m")
+
+
+def test_a_stepped_clock_is_no_silence() -> None:
+    """Two hours forward on the wall clock, five seconds on the monotonic one."""
+    before = hear(Memory(), "unreachable", "unreachable")
+    late = Evidence(Verdict.UNREACHABLE, NOW + span("2h"), LONG_UP.name, LONG_UP.uptime(NOW) + 5)
+    streak = remember(before, late, setup=False).unreachable
+    assert streak is not None
+    assert (streak.count, streak.span) == (3, 10.0)
+
+
+# --- conditions since ---------------------------------------------------------------------------------
+
+
+def test_garbage_is_timed_from_its_first_answer() -> None:
+    memory = hear(Memory(), "unintelligible", "unreachable", "unintelligible", every=600)
+    assert memory.unintelligible_since == NOW - span("20m")
+    for good in (*KNOWING, "not_found"):
+        assert hear(memory, good).unintelligible_since is None
+
+
+def test_garbage_is_timed_across_a_move_of_the_workflow_and_the_alarm_keeps_its_time() -> None:
+    story = Story(job("configuring"))
+    story.hear("unintelligible")
+    story.wait("30m").hear("unintelligible")
+    story.wait("1m").ask(Event.READY)
+    assert story.facts.state is State.READY_FOR_SYNC
+    story.wait(5).hear("unintelligible")
+    assert story.facts.memory.unintelligible_since == NOW
+    assert story.facts.memory.attention is Attention.UNINTELLIGIBLE
+    assert story.facts.memory.attention_since == NOW + span("30m")
+
+
+def test_a_failed_disk_is_remembered_until_an_answer_about_the_job_says_otherwise() -> None:
+    memory = hear(Memory(), "running", failed_disks=("disk-2001",))
+    for silence in SILENT:
+        after = remember(memory, answer(silence, NOW + span(5)), setup=False)
+        assert (after.disk_failed_since, after.failed_disks) == (NOW, ("disk-2001",)), silence
+    later = remember(memory, answer("running", NOW + span(5), failed_disks=("disk-2001",)), setup=False)
+    assert later.disk_failed_since == NOW
+    healed = remember(later, answer("running", NOW + span(10)), setup=False)
+    assert (healed.disk_failed_since, healed.failed_disks) == (None, ())
+
+
+def test_a_refusal_of_the_vma_lasts_until_another_answer() -> None:
+    refused = hear(Memory(), "unintelligible", refused=True)
+    assert refused.refused_since == NOW
+    assert hear(refused, "unreachable").refused_since == NOW
+    assert hear(refused, "unintelligible").refused_since is None
+    assert hear(refused, "running").refused_since is None
+
+
+def test_attention_keeps_the_moment_at_which_it_was_first_needed() -> None:
+    story = Story(job())
+    story.hear("unsettled", percent=40.0)
+    story.wait("15m").hear("unsettled", percent=40.0)
+    story.wait("5m").hear("unsettled", percent=40.0)
+    assert story.facts.memory.attention is Attention.CANNOT_SETTLE
+    assert story.facts.memory.attention_since == NOW + span("15m")
+    story.wait(5).hear("unreachable")
+    assert story.facts.memory.attention is Attention.CANNOT_SETTLE, "an outage says nothing"
+    story.wait(5).hear("running", percent=41.0)
+    assert (story.facts.memory.attention, story.facts.memory.attention_since) == (None, None)
+
+
+def test_another_reason_has_a_time_of_its_own() -> None:
+    memory = Memory().attend(Attention.CANNOT_SETTLE, NOW).attend(Attention.UNINTELLIGIBLE, NOW + span(5))
+    assert memory.attention_since == NOW + span(5)
+
+
+def test_a_job_that_nobody_asks_about_raises_no_alarm() -> None:
+    """What only an answer could take back would stand for ever once a person has ended the job."""
+    story = Story(job(heard="1m"))
+    story.hear("unintelligible", refused=True)
+    story.wait(5).hear("unreachable")
+    assert _wrong(story) == {"Reachable", "NeedsOperator"}
+    story.ask(Event.FAIL, OPERATOR)
+    assert _wrong(story) == set()
+
+
+def _wrong(story: Story) -> set[str]:
+    found = conditions(story.facts, scheduled=True, now=story.now, policy=DEFAULT_POLICY)
+    return {c.name for c in found if c.holds == (c.name == "NeedsOperator")}
+
+
+# --- stall and settle -----------------------------------------------------------------------------------
+
+
+def test_the_stall_is_timed_from_the_last_change() -> None:
+    story = Story(job())
+    story.hear("running", percent=30.0)
+    story.wait(5).hear("running", percent=30.1)
+    story.wait("15m").hear("running", percent=30.1)
+    assert story.facts.memory.still == Still(NOW + span(5), 301, 30.1)
+    assert "Progressing" in _wrong(story)
+
+
+def test_the_stall_survives_a_restart_of_ours_and_an_outage() -> None:
+    story = Story(job())
+    story.hear("running", percent=30.0)
+    story.restart("10m").hear("unreachable")
+    story.wait("4:55").hear("running", percent=30.0)
+    assert _wrong(story) == set()
+    story.wait(5).hear("running", percent=30.0)
+    assert _wrong(story) == {"Progressing"}
+    story.wait("45m").hear("running", percent=30.0)
+    assert _wrong(story) == {"Progressing", "NeedsOperator"}
+
+
+@pytest.mark.parametrize("verdict", ["running", "unsettled"])
+def test_an_answer_that_lacks_the_numbers_is_no_change(verdict: str) -> None:
+    memory = hear(Memory(), verdict, bytes_transferred=300, percent=30.0)
+    lacking = remember(memory, answer(verdict, NOW + span(5)), setup=False)
+    same = remember(lacking, answer(verdict, NOW + span(10), bytes_transferred=300, percent=30.0), setup=False)
+    mark = same.still if verdict == "running" else same.settling
+    assert mark == Still(NOW, 300, 30.0)
+
+
+@pytest.mark.parametrize(
+    "change", [{"bytes_transferred": 299, "percent": 30.0}, {"bytes_transferred": 300, "percent": 31.0}]
+)
+@pytest.mark.parametrize("verdict", ["running", "unsettled"])
+def test_any_change_of_bytes_or_percent_restarts_the_clock(verdict: str, change: dict[str, Any]) -> None:
+    memory = hear(Memory(), verdict, bytes_transferred=300, percent=30.0)
+    changed = remember(memory, answer(verdict, NOW + span(5), **change), setup=False)
+    mark = changed.still if verdict == "running" else changed.settling
+    assert mark is not None
+    assert mark.since == NOW + span(5)
+
+
+def test_settling_is_not_shortened_by_a_restart_of_ours() -> None:
+    story = Story(job())
+    story.hear("unsettled", percent=95.0)
+    story.restart("14:59").hear("unsettled", percent=95.0)
+    assert story.facts.state is State.REPLICATING
+    story.wait(1).hear("unsettled", percent=95.0)
+    assert story.facts.state is State.COMPLETED
+
+
+def test_a_byte_that_moves_restarts_the_settling() -> None:
+    story = Story(job())
+    story.hear("unsettled", percent=95.0)
+    story.wait("14:59").hear("unsettled", percent=95.1)
+    story.wait("14:59").hear("unsettled", percent=95.1)
+    assert story.facts.state is State.REPLICATING
+    story.wait(1).hear("unsettled", percent=95.1)
+    assert story.facts.state is State.COMPLETED
+
+
+# --- disks -------------------------------------------------------------------------------------------
+
+
+def test_proof_is_never_taken_back() -> None:
+    memory = hear(Memory(), "completed", disks=(disk(verdict=Verdict.COMPLETED, proven=True),))
+    for said in Verdict:
+        memory = hear(memory, said, disks=(disk(verdict=said, proven=False, bytes_transferred=1),))
+        assert memory.disk("disk-2000").proven, said
+    assert hear(memory, "not_found").disk("disk-2000").proven, "nor by an answer that does not name it"
+
+
+def test_proof_from_elsewhere_is_stored_beside_what_was_seen() -> None:
+    seen = DiskMemory("disk-2000", bytes_transferred=7, unfinished=True)
+    memory = Memory(disks=(seen,)).prove("disk-2000").prove("disk-2001")
+    assert memory.disk("disk-2000") == replace(seen, proven=True, unfinished=False)
+    assert memory.disk("disk-2001") == DiskMemory("disk-2001", proven=True)
+    assert len(memory.disks) == 2
+    assert memory.prove("disk-2000") == memory
+
+
+def test_a_disk_that_an_answer_lacks_keeps_what_was_seen() -> None:
+    memory = hear(Memory(), "running", disks=(disk(bytes_transferred=300, total_bytes=900, unfinished=True),))
+    kept = DiskMemory("disk-2000", bytes_transferred=300, total_bytes=900, unfinished=True)
+    assert hear(memory, "running").disk("disk-2000") == kept
+    assert hear(memory, "running", disks=(disk(unfinished=True),)).disk("disk-2000") == kept
+    silent = hear(memory, "not_found", disks=(disk(verdict=Verdict.NOT_FOUND),))
+    assert silent.disk("disk-2000") == kept, "a disk that was not found is as unfinished as before"
+    assert not hear(memory, "running", disks=(disk(),)).disk("disk-2000").unfinished
+
+
+def test_the_baseline_is_taken_once_and_only_in_set_up() -> None:
+    first = hear(Memory(), "not_found", setup=True, disks=(disk(verdict=Verdict.NOT_FOUND, entry=LAST_WEEK),))
+    assert (first.disk("disk-2000").baseline, first.disk("disk-2000").changed) == (LAST_WEEK, False)
+    same = hear(first, "not_found", disks=(disk(verdict=Verdict.NOT_FOUND, entry=LAST_WEEK),))
+    assert not same.disk("disk-2000").changed
+    late = hear(Memory(), "running", disks=(disk(entry=LAST_WEEK),))
+    assert (late.disk("disk-2000").baseline, late.disk("disk-2000").changed) == (None, False)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [ABSENT, replace(LAST_WEEK, start_time=NOW), replace(LAST_WEEK, word="Streaming"), replace(LAST_WEEK, percent=1.0)],
+)
+def test_a_key_that_changed_once_has_changed_for_good(change: KeyEntry) -> None:
+    memory = hear(Memory(), "not_found", setup=True, disks=(disk(entry=LAST_WEEK),))
+    changed = hear(memory, "running", disks=(disk(entry=change),))
+    assert changed.disk("disk-2000").changed
+    assert changed.disk("disk-2000").baseline == LAST_WEEK
+    assert hear(changed, "running", disks=(disk(entry=LAST_WEEK),)).disk("disk-2000").changed
+    assert hear(changed, "running", disks=(disk(entry=None),)).disk("disk-2000").changed
+
+
+def test_a_key_that_was_not_asked_did_not_change() -> None:
+    memory = hear(Memory(), "not_found", setup=True, disks=(disk(entry=LAST_WEEK),))
+    assert not hear(memory, "running", disks=(disk(entry=None),)).disk("disk-2000").changed
+
+
+def test_an_absent_key_is_a_baseline_too() -> None:
+    memory = hear(Memory(), "not_found", setup=True, disks=(disk(entry=ABSENT),))
+    assert hear(memory, "completed", disks=(disk(entry=LAST_WEEK),)).disk("disk-2000").changed
+
+
+@pytest.mark.parametrize("verdict", SILENT)
+def test_what_the_own_key_said_and_which_key_answered_survive_silence(verdict: str) -> None:
+    memory = hear(Memory(), "unsettled", own_key_completed=True, answering_key="job")
+    after = hear(memory, verdict)
+    assert (after.own_key_completed, after.answering_key) == (True, "job")
+    assert not hear(memory, "running").own_key_completed
+
+
+# --- the watch ------------------------------------------------------------------------------------------
+
+
+def test_only_time_between_two_answers_counts_for_the_watch() -> None:
+    answered = hear(Memory(), "not_found", "not_found", "not_found", every=60)
+    assert answered.watched_seconds == 120.0
+    outage = hear(Memory(), "not_found", "unreachable", "unreachable", "not_found", every=60)
+    assert outage.watched_seconds == 0.0
+    partly = hear(Memory(), "not_found", "not_found", "unreachable", "not_found", "not_found", every=60)
+    assert partly.watched_seconds == 120.0
+
+
+@pytest.mark.parametrize(("gap", "counted"), [(ANSWERED_GAP, ANSWERED_GAP), (ANSWERED_GAP + 1, 0.0)])
+def test_a_long_gap_is_not_taken_for_answered_time(gap: float, counted: float) -> None:
+    assert hear(Memory(), "not_found", "not_found", every=gap).watched_seconds == counted
+
+
+def test_our_own_downtime_does_not_count_for_the_watch() -> None:
+    memory = hear(Memory(), "not_found")
+    assert remember(memory, answer("not_found", NOW + span(60), OTHER), setup=False).watched_seconds == 0.0
+
+
+def test_a_watch_begins_at_zero_and_ends_after_a_day_of_answers() -> None:
+    story = Story(job(heard="3m", memory=Memory(watched_seconds=5000.0)))
+    story.hear_often("not_found", 3, 30)
+    assert story.facts.watched
+    assert story.facts.memory.watched_seconds == 0.0
+    story.facts = replace(story.facts, memory=replace(story.facts.memory, watched_seconds=86_400.0 - 60.0))
+    assert story.wait("59s").hear("not_found").after.watched
+    assert not story.wait("1s").hear("not_found").after.watched
+    assert story.wait(60).hear("running").outcome == "ignored"
+
+
+def test_a_watched_job_remembers_from_where_it_ended() -> None:
+    story = Story(job("attaching", entered="6m"))
+    story.hear("not_found")
+    story.ask(Event.FAIL, OPERATOR)
+    assert story.facts.memory.ended_from is State.ATTACHING
+    assert ended("failed", ended_from="attaching").memory.ended_from is State.ATTACHING

@@ -1,5 +1,7 @@
 """oma-fsm serve: the service."""
 
+import signal
+import sys
 from typing import Annotated
 
 import typer
@@ -17,18 +19,19 @@ def serve(
     settings = load_settings(host=host, port=port, database_url=database_url, log_format=log_format)
 
     import uvicorn  # noqa: PLC0415 # settings are checked before anything slow is loaded
-    from api.app import create_app  # noqa: PLC0415
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
 
     from api import logs  # noqa: PLC0415
+    from api.app import create_app  # noqa: PLC0415
     from api.facade import OmaFsm, SecondProcessError  # noqa: PLC0415
-    from migrations.runner import SchemaMismatch  # noqa: PLC0415
+    from db.errors import StoreError  # noqa: PLC0415
 
+    signal.signal(signal.SIGTERM, _orderly)  # uvicorn raises it again once everything is written
     logs.configure(settings.log_level, settings.log_format)
     try:
         service = OmaFsm(settings)
         service.prepare()
-    except (SchemaMismatch, SecondProcessError, ValueError) as error:
+    except (StoreError, SecondProcessError, ValueError) as error:
         fail(str(error))
     except DBAPIError:
         pass  # the service waits for it, and says so
@@ -41,3 +44,8 @@ def serve(
         timeout_graceful_shutdown=1,
     )
     uvicorn.Server(config).run()
+
+
+def _orderly(_signal: int, _frame: object) -> None:
+    """SIGTERM is how a supervisor stops us: that is no failure."""
+    sys.exit(0)

@@ -12,7 +12,7 @@ from db.codec import evidence_to_json, facts_to_json, memory_to_json, verdicts_t
 from db.errors import LostRaceError
 from db.load import Loaded
 from db.tables import DISKS, HISTORY, JOBS
-from db.types import cut
+from db.types import TEXT, cut
 from fsm.decision import Decision
 from fsm.facts import JobFacts
 from fsm.policy import RecoveryPolicy
@@ -66,7 +66,7 @@ def _swap(connection: Connection, decisions: Sequence[Decision]) -> None:
     for names, rows in shapes.items():
         statement = _SWAP.values({name: bindparam(f"v_{name}") for name in names})
         if connection.execute(statement, rows).rowcount != len(rows):
-            raise LostRaceError([row["b_id"] for row in rows], 1)
+            raise LostRaceError([row["b_id"] for row in rows])
 
 
 def _keyed(decision: Decision, values: Values) -> Values:
@@ -97,9 +97,9 @@ def _evidence_values(decision: Decision) -> Values:
     evidence = decision.evidence
     assert evidence is not None  # noqa: S101 # the caller's condition, for the type checker
     if not evidence.verdict.knows_the_job:
-        return {"vma_error_classification": evidence.verdict.value, "vma_error_details": cut(evidence.error, 65_000)}
+        return {"vma_error_classification": evidence.verdict.value, "vma_error_details": cut(evidence.error, TEXT)}
     failed = evidence.verdict is Verdict.FAILED
-    errors = {"vma_error_classification": "failed", "vma_error_details": cut(evidence.error, 65_000)}
+    errors = {"vma_error_classification": "failed", "vma_error_details": cut(evidence.error, TEXT)}
     return {
         "vma_last_poll_at": decision.at,
         "vma_sync_type": cut(evidence.sync_type, 50),
@@ -120,7 +120,7 @@ def _move_values(decision: Decision) -> Values:
         "ending": after.ending.value if after.ending else None,
         "entered_at": after.entered_at,
         "completed_at": after.entered_at if after.state in ENDED else None,
-        "error_message": cut(decision.reason, 65_000) if after.state is State.FAILED else None,
+        "error_message": cut(decision.reason, TEXT) if after.state is State.FAILED else None,
     }
     if after.state is State.REPLICATING and not _was_started(decision.before):
         values["started_at"] = decision.at
@@ -167,7 +167,7 @@ def history_row(decision: Decision) -> Values:
         "edge": decision.edge,
         "asked_by": asked.by.value,
         "actor": cut(asked.actor, 255),
-        "reason": decision.reason or asked.reason,
+        "reason": cut(decision.reason or asked.reason, TEXT),
         "verdicts": verdicts_to_json(decision.verdicts),
         "facts": facts_to_json(after),
         "evidence": evidence_to_json(decision.evidence),
@@ -189,13 +189,14 @@ def _write_disks(connection: Connection, decisions: Sequence[Decision]) -> None:
 def _disk_rows(decision: Decision) -> list[Values]:
     before, after = decision.before, decision.after
     return [
-        {"b_job_id": after.job_id, "b_disk_id": disk.disk_id} | _disk_values(after, disk.disk_id, decision.at)
+        {"b_job_id": after.job_id, "b_disk_id": disk.disk_id} | disk_values(after, disk.disk_id, decision.at)
         for disk in after.disks
         if after.memory.disk(disk.disk_id) != before.memory.disk(disk.disk_id)
     ]
 
 
-def _disk_values(after: JobFacts, disk_id: str, now: datetime) -> Values:
+def disk_values(after: JobFacts, disk_id: str, now: datetime) -> Values:
+    """How far the copy of one disk of a job has come."""
     seen = after.memory.disk(disk_id)
     capacity = next(d.capacity_bytes for d in after.disks if d.disk_id == disk_id)
     total = seen.total_bytes or capacity

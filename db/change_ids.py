@@ -1,9 +1,11 @@
 """The two calls that a copy process makes; the second writes the only durable proof that a disk's copy ended."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
 
+from db.apply import disk_values
 from db.errors import NotFoundError
 from db.load import load
 from db.tables import CBT, CONTEXTS, DISKS, JOBS
@@ -33,7 +35,7 @@ def record_change_id(
     same = (CBT.c.job_id == job_id) & (CBT.c.disk_id == disk_id) & (CBT.c.change_id == change_id)
     if connection.scalar(select(CBT.c.id).where(same, CBT.c.sync_success.is_(True))) is not None:
         return False
-    seen = loaded.facts.memory.disk(disk_id)
+    facts = replace(loaded.facts, memory=loaded.facts.memory.prove(disk_id))
     proof = {
         "vm_context_id": context_id,
         "job_id": job_id,
@@ -41,12 +43,14 @@ def record_change_id(
         "change_id": change_id,
         "previous_change_id": previous,
         "sync_type": "incremental" if previous else "full",
-        "bytes_transferred": seen.bytes_transferred,
+        "bytes_transferred": facts.memory.disk(disk_id).bytes_transferred or 0,
         "sync_success": True,
         "created_at": now,
     }
     connection.execute(insert(CBT).values(proof))
-    connection.execute(update(DISKS).where(of_disk).values(disk_change_id=change_id, updated_at=now))
+    # A disk that a newer job has taken over is that job's to report on.
+    copied = disk_values(facts, disk_id, now) if disk_id in [d.disk_id for d in facts.disks] else {}
+    connection.execute(update(DISKS).where(of_disk).values(copied | {"disk_change_id": change_id, "updated_at": now}))
     marks = {"change_id": change_id, "previous_change_id": previous, "updated_at": now}
     connection.execute(update(JOBS).where(JOBS.c.id == job_id).values(marks))
     return True

@@ -18,10 +18,11 @@ class ConflictError(StoreError):
 
 
 class LostRaceError(StoreError):
-    """Somebody else changed the job each time we were about to; nothing was written."""
+    """Somebody else changed a job each time we were about to; nothing was written."""
 
-    def __init__(self, job_ids: list[str], attempts: int) -> None:
-        super().__init__(f"{', '.join(job_ids)}: changed by another writer {attempts} times in a row; nothing written")
+    def __init__(self, job_ids: list[str]) -> None:
+        more = f" or {len(job_ids) - 3} others" if len(job_ids) > 3 else ""
+        super().__init__(f"{', '.join(job_ids[:3])}{more}: changed by another writer meanwhile; nothing was written")
         self.job_ids = job_ids
 
 

@@ -58,7 +58,7 @@ def load(connection: Connection, ids: Iterable[str], *, lock: bool = False) -> d
 
 
 def _load(connection: Connection, ids: Sequence[str], *, lock: bool) -> Iterator[tuple[str, Loaded]]:
-    jobs = select(*JOBS.c, _taken().label("vm_taken")).where(JOBS.c.id.in_(ids)).order_by(JOBS.c.id)
+    jobs = select(*JOBS.c, taken().label("vm_taken")).where(JOBS.c.id.in_(ids)).order_by(JOBS.c.id)
     rows = connection.execute(jobs.with_for_update(of=JOBS) if lock else jobs).all()
     disks, proofs, polling = _disks(connection, ids), _proofs(connection, ids), _polling(connection, ids)
     for row in rows:
@@ -70,7 +70,7 @@ def _load(connection: Connection, ids: Sequence[str], *, lock: bool) -> Iterator
         yield row.id, Loaded(facts, row.vm_context_id, polling.get(row.id))
 
 
-def _taken() -> Exists:
+def taken() -> Exists:
     """True for a job whose VM has a newer one, in whatever state."""
     newer = JOBS.alias("newer")
     later = or_(

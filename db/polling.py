@@ -8,9 +8,10 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from db.load import Loaded, PollingRow, chunks
 from db.tables import POLLING, POLLS
-from db.types import cut
+from db.types import TEXT, cut
 from fsm.cadence import interval
 from fsm.decision import Decision
+from fsm.facts import JobFacts
 from fsm.policy import RecoveryPolicy
 from fsm.states import Effect, Verdict
 
@@ -80,7 +81,7 @@ def _answer_values(polling: PollingRow | None, decision: Decision, due: datetime
         "v_success": 0 if failed else 1,
         "v_last_poll_at": None if failed else decision.at,
         "v_errors": errors_after(polling, decision),
-        "v_error": cut(evidence.error, 65_000) if failed else None,
+        "v_error": cut(evidence.error, TEXT) if failed else None,
         "v_verdict": evidence.verdict.value,
         "v_due": due,
         "v_by": evidence.observer,
@@ -123,8 +124,13 @@ def _worth_keeping(loaded: Loaded, decision: Decision) -> bool:
         return False
     if polling is None or polling.last_verdict != evidence.verdict.value or decision.moved:
         return True
-    changed_error = evidence.verdict in _ERRORS and polling.last_error_message != evidence.error
-    return changed_error or int(decision.before.percent) != int(decision.after.percent)
+    changed_error = evidence.verdict in _ERRORS and polling.last_error_message != cut(evidence.error, TEXT)
+    return changed_error or _progress(decision.before) != _progress(decision.after)
+
+
+def _progress(job: JobFacts) -> tuple[int, bool]:
+    """What a row is kept for: another percent, and the first and the last byte of all."""
+    return int(job.percent), job.bytes_transferred > 0
 
 
 def _poll_row(decision: Decision) -> Values:
@@ -137,7 +143,7 @@ def _poll_row(decision: Decision) -> Values:
         "percent": decision.after.percent,
         "bytes_transferred": decision.after.bytes_transferred,
         "throughput_mib_s": evidence.throughput_mib_s,
-        "error": cut(evidence.error, 65_000),
+        "error": cut(evidence.error, TEXT),
     }
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 MARIADB: Final = ("mysql", "mariadb")  # SQLAlchemy's names for it, after the URL that was given
+TEXT: Final = 16_000  # characters that every Text column holds: MariaDB counts 65,535 bytes, up to 4 a character
 CUT_MARK: Final = "… [cut]"
 
 BigInt: Final = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only in an INTEGER key

@@ -7,9 +7,6 @@ from contextlib import suppress
 from datetime import datetime
 
 import structlog
-from vma.client import VmaClient
-from vma.composite import Question
-from vma.observer import Observer
 
 from db.apply import Applied
 from db.load import Loaded
@@ -20,6 +17,9 @@ from fsm.states import Asker, Verdict
 from poller.metrics import Metrics
 from poller.report import report
 from poller.schedule import POLL, Schedule
+from vma.client import VmaClient
+from vma.composite import Question
+from vma.observer import Observer
 
 log = structlog.get_logger(__name__)
 BATCH = 500  # answers per transaction

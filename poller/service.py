@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
-from vma.client import VmaClient
-from vma.observer import Observer
 
 from db.store import Store
 from fsm.evidence import Evidence
@@ -15,6 +13,8 @@ from poller.metrics import Metrics
 from poller.monitor import Monitor
 from poller.poller import Poller
 from poller.recovery import Recovery
+from vma.client import VmaClient
+from vma.observer import Observer
 
 log = structlog.get_logger(__name__)
 DRAIN = 6.5  # seconds for questions under way; the client gives up after 6

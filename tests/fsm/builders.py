@@ -9,7 +9,7 @@ from fsm.decision import Decision
 from fsm.evidence import DiskEvidence, Evidence
 from fsm.facts import Asked, Disk, JobFacts, VmFacts
 from fsm.machine import decide
-from fsm.memory import Memory
+from fsm.memory import Memory, remember
 from fsm.policy import DEFAULT_POLICY, RecoveryPolicy
 from fsm.states import Asker, Ending, Event, State, Verdict, event_of
 
@@ -172,3 +172,13 @@ class Story:
 def names(found: Iterable[Any]) -> list[str]:
     """Names of guards or verdicts."""
     return [f.name for f in found]
+
+
+def hear(
+    memory: Memory, *said: str, every: float = 5, observer: Observer = LONG_UP, setup: bool = False, **ev: Any
+) -> Memory:
+    """The memory after like-spaced answers, the last of them now."""
+    for n, verdict in enumerate(said):
+        at = NOW - timedelta(seconds=every * (len(said) - 1 - n))
+        memory = remember(memory, answer(verdict, at, observer, **ev), setup=setup)
+    return memory

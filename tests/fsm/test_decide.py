@@ -7,15 +7,24 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import LONG_UP, NO_VOLUME, NOW, OPERATOR, WORKFLOW, Story, answer, ended, job, names
+from builders import (
+    LONG_UP,
+    NO_VOLUME,
+    NOW,
+    OPERATOR,
+    Story,
+    answer,
+    ended,
+    job,
+    names,
+)
 
 from fsm.decision import Outcome
 from fsm.facts import Asked, Situation, VmFacts
 from fsm.guards import Check, Guard, conjunction, disjunction, duration, negation
 from fsm.machine import decide, decide_on
 from fsm.memory import Memory, Streak
-from fsm.policy import RecoveryPolicy
-from fsm.states import Asker, Attention, Ending, Event, RecoveryMethod, State, Verdict
+from fsm.states import Asker, Event, State, Verdict
 
 RIPE = Streak(NOW, LONG_UP.name, 0.0, 1.0, 9)
 
@@ -199,106 +208,3 @@ def test_a_negation_passes_exactly_when_the_guard_does_not() -> None:
 )
 def test_spans_are_written_for_people(seconds: float, said: str) -> None:
     assert duration(timedelta(seconds=seconds)) == said
-
-
-# --- what a decision writes into the job ---------------------------------------------------------
-
-
-def test_a_confirmed_completion_is_at_100_percent_and_an_inferred_one_where_it_was_seen() -> None:
-    done = decide(job(percent=30.0), Event.VMA_COMPLETED, answer("completed"), NOW).after
-    assert (done.percent, done.bytes_transferred) == (100.0, 1000)
-    facts = job(percent=95.0, heard="2m", memory=Memory(not_found=RIPE))
-    inferred = decide(facts, Event.VMA_NOT_FOUND, answer("not_found"), NOW).after
-    assert (inferred.ending, inferred.percent, inferred.bytes_transferred) == (Ending.INFERRED, 95.0, 950)
-
-
-def test_an_operators_word_moves_no_bytes() -> None:
-    """Else a job completed by mistake at 40 %, and reopened, would be taken for nearly done when it is lost."""
-    story = Story(job(percent=40.0, heard="2m"))
-    story.ask(Event.COMPLETE, OPERATOR)
-    assert (story.facts.percent, story.facts.bytes_transferred) == (40.0, 400)
-    story.ask(Event.REOPEN, OPERATOR)
-    story.wait("3m")
-    assert story.hear_often("not_found", 3, 30).after.state is State.FAILED
-
-
-def test_an_end_needs_no_operator_any_more() -> None:
-    story = Story(job(percent=40.0))
-    story.hear("unsettled", percent=40.0)
-    story.wait("15m").hear("unsettled", percent=40.0)
-    assert story.facts.memory.attention is Attention.CANNOT_SETTLE
-    story.ask(Event.COMPLETE, OPERATOR)
-    assert story.facts.memory.attention is None
-    assert story.facts.memory.attention_since is None
-
-
-def test_a_reopened_job_starts_with_clean_counters() -> None:
-    story = Story(job(heard="2m"))
-    story.hear_often("not_found", 3, 30)
-    story.ask(Event.REOPEN, OPERATOR)
-    memory = story.facts.memory
-    assert (memory.not_found, memory.settling, memory.still, memory.ended_from) == (None, None, None, None)
-    assert story.facts.ending is None
-    assert not story.facts.watched
-
-
-def test_progress_of_an_older_copy_is_not_recorded_beside_a_newer_job() -> None:
-    facts = ended("failed", percent=40.0, vm_taken=True)
-    after = decide(facts, Event.VMA_RUNNING, answer("running", percent=70.0), NOW).after
-    assert (after.percent, after.bytes_transferred, after.state) == (40.0, 400, State.FAILED)
-
-
-@pytest.mark.parametrize(
-    ("verdict", "facts", "evidence", "method"),
-    [
-        ("running", job(), {}, RecoveryMethod.VMA_VALIDATED),
-        ("running", job("attaching"), {}, RecoveryMethod.VMA_VALIDATED),
-        ("completed", job(), {}, RecoveryMethod.VMA_VALIDATED),
-        ("failed", job(), {}, RecoveryMethod.VMA_VALIDATED),
-        ("unsettled", ended("failed"), {"own_key_completed": True}, RecoveryMethod.VMA_VALIDATED),
-        ("not_found", job("attaching", entered="6m"), {}, RecoveryMethod.TIMEOUT),
-        ("not_found", job(heard="2m", memory=Memory(not_found=RIPE)), {}, RecoveryMethod.TIMEOUT),
-        ("unreachable", job(heard="31m", memory=Memory(unreachable=RIPE)), {}, RecoveryMethod.TIMEOUT),
-        ("not_found", job(heard="2m"), {}, None),
-        ("unreachable", job(heard="2m"), {}, None),
-        ("unsettled", job(), {}, None),
-    ],
-)
-@pytest.mark.parametrize("asker", [Asker.STARTUP, Asker.TRIGGER])
-def test_a_recovery_is_booked_even_if_nothing_moved(
-    verdict: str, facts: Any, evidence: dict[str, Any], method: RecoveryMethod | None, asker: Asker
-) -> None:
-    told = answer(verdict, **evidence)
-    after = decide_on(facts, told, NOW, asked=Asked(asker)).after
-    assert after.recovery_attempted
-    assert after.recovery_method == method
-
-
-@pytest.mark.parametrize("asker", [Asker.POLL, Asker.MONITOR])
-def test_the_steady_poll_is_no_recovery(asker: Asker) -> None:
-    after = decide_on(job(), answer("running"), NOW, asked=Asked(asker)).after
-    assert not after.recovery_attempted
-    assert after.recovery_method is None
-
-
-def test_a_poll_that_decides_what_a_recovery_left_open_says_how() -> None:
-    story = Story(job(heard="2m"))
-    story.hear("not_found", asked=Asked(Asker.STARTUP))
-    assert story.facts.recovery_method is None
-    story.wait(30).hear_often("not_found", 2, 30)
-    assert (story.facts.state, story.facts.recovery_method) == (State.FAILED, RecoveryMethod.TIMEOUT)
-    story.hear("running")
-    assert story.facts.recovery_method == RecoveryMethod.VMA_VALIDATED
-
-
-def test_an_operator_who_decides_is_the_method() -> None:
-    after = decide(job(), Event.FAIL, None, NOW, asked=OPERATOR).after
-    assert after.recovery_method == RecoveryMethod.MANUAL
-    assert decide(job(), Event.FAIL, None, NOW, asked=WORKFLOW).after.recovery_method is None
-
-
-def test_a_disabled_grace_ends_at_once() -> None:
-    policy = RecoveryPolicy(grace_attaching=0)
-    decision = decide(job("attaching", entered=0), Event.VMA_NOT_FOUND, answer("not_found"), NOW, policy=policy)
-    assert decision.edge == "setup_lost"
-    assert decision.policy == policy.fingerprint

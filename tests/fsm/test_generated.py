@@ -209,6 +209,8 @@ def test_every_age_turns_exactly_at_its_limit(age: Age) -> None:
             assert decision.edge == edge, f"{moment}: {decision.says}"
             if moment < limit:
                 assert NOW + limit in [v.flips_at for v in decision.verdicts]
+            else:
+                assert now not in [v.flips_at for v in decision.verdicts]
 
 
 def test_every_age_of_the_rules_is_tried_at_its_limit() -> None:

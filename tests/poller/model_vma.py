@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from vma.composite import Question
-from vma.observer import Observer
-
 from fsm.evidence import DiskEvidence, Evidence
 from fsm.facts import Disk
 from fsm.states import Verdict
+from vma.composite import Question
+from vma.observer import Observer
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 SIZE = 1000  # bytes of every disk: one byte is a tenth of a percent

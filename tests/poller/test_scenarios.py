@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from freezegun import freeze_time
 from structlog.testing import capture_logs
-from vma.observer import Observer
 from world import Process, World, run
 
 from fsm.states import Verdict
 from poller.monitor import Drift
+from vma.observer import Observer
 
 
 def said(logs: list, event: str) -> list:  # type: ignore[type-arg]

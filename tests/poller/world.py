@@ -9,7 +9,6 @@ from typing import Any, TypeVar, cast
 
 from model_vma import SIZE, Clock, Copy, ModelVma, evidence, span
 from sqlalchemy import RowMapping, event, insert, select, text
-from vma.client import VmaClient
 
 from db import views
 from db.apply import Applied
@@ -22,6 +21,7 @@ from fsm.facts import Asked
 from fsm.policy import RecoveryPolicy
 from fsm.states import SETUP, Asker, Event, State, Verdict
 from poller.service import PollingService
+from vma.client import VmaClient
 
 T = TypeVar("T")
 STEPS = (Event.ATTACH, Event.CONFIGURE, Event.READY, Event.START)
@@ -43,7 +43,7 @@ def run(work: Coroutine[Any, Any, T], seconds: float = 10.0) -> T:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let everything run until the condition holds; the guard of `run` ends a wait in vain."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - it is threads that are waited for
         await asyncio.sleep(0.001)
 
 
@@ -235,10 +235,10 @@ class Process:
         self.poller._wake.set()
         await self.settle()
 
-    async def recover(self) -> None:
-        """A triggered recovery, to its end."""
-        await self.recovery.start(TRIGGER)
-        await self.recovery.finished.wait()
+    async def recovery_over(self) -> None:
+        """Let time pass until the recovery is over, and recorded."""
+        while not self.recovery.finished.is_set():
+            await self.pass_time(0.1)
         await self.settle()
 
     async def kill(self) -> None:

@@ -59,9 +59,7 @@ def test_a_second_process_on_one_sqlite_file_is_refused_with_the_reason(tmp_path
 
 
 @pytest.mark.parametrize("mode", ["not_found_text_200", "not_found_json_200"])
-def test_200_job_not_found_ends_no_job_neither_when_polled_nor_at_start(
-    tmp_path: Path, mode: FaultMode
-) -> None:
+def test_200_job_not_found_ends_no_job_neither_when_polled_nor_at_start(tmp_path: Path, mode: FaultMode) -> None:
     with stage(tmp_path) as play:
         job_id = play.job(gib=(8.0,))
         play.wait_for_percent(job_id, 1)
@@ -69,10 +67,15 @@ def test_200_job_not_found_ends_no_job_neither_when_polled_nor_at_start(
         until("heard while polling", lambda: _heard(play.polling(job_id)))
         play.oma.kill()
         play.oma.start()
-        until("heard at start", lambda: play.get("/job-recovery/status")["last_recovery"]["finished_at"])
-        assert play.get("/job-recovery/status")["last_recovery"]["outcomes"] == {"waiting_not_found": 1}
+        run = until("heard at start", lambda: _finished_run_of(play.get("/job-recovery/status"), jobs=1))
+        assert run["outcomes"] == {"waiting_not_found": 1}
         assert play.state(job_id) == "replicating"
         assert play.polling(job_id)["consecutive_errors"] == 0
+
+
+def _finished_run_of(status: dict[str, dict[str, object]], *, jobs: int) -> dict[str, object] | None:
+    last = status["last_recovery"]
+    return last if last["jobs"] == jobs and last["finished_at"] else None
 
 
 def _heard(polling: dict[str, list[dict[str, object]]]) -> bool:

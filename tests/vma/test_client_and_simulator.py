@@ -10,14 +10,14 @@ from fsm.evidence import Evidence
 from fsm.states import Verdict
 from vma.client import VmaClient, VmaLimits
 from vma.question import Question
-from vma.simulator.faults import MODES, Fault, FaultMode
+from vma.simulator.faults import MODES, FaultMode
 from vma.simulator.process import SimulatorProcess
 
 pytestmark = pytest.mark.process
 
 UNREACHABLE = {"hang", "refuse", "reset", "cut", "slow", "502", "503", "504"}
 NOT_FOUND = {"not_found_text_200", "not_found_json_200"}
-STILL_RUNNING = {"percent_string", "unknown_word"}
+STILL_RUNNING = {"percent_string"}
 LIMITS = VmaLimits(connect=1.0, read=0.5, total=1.0)
 
 

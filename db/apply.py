@@ -14,6 +14,7 @@ from db.load import Loaded
 from db.tables import DISKS, HISTORY, JOBS
 from db.types import TEXT, cut
 from fsm.decision import Decision
+from fsm.evidence import Evidence
 from fsm.facts import JobFacts
 from fsm.policy import RecoveryPolicy
 from fsm.spec import spec_hash
@@ -97,19 +98,26 @@ def _evidence_values(decision: Decision) -> Values:
     evidence = decision.evidence
     assert evidence is not None  # noqa: S101 # the caller's condition, for the type checker
     if not evidence.verdict.knows_the_job:
-        return {"vma_error_classification": evidence.verdict.value, "vma_error_details": cut(evidence.error, TEXT)}
+        return {"vma_error_classification": evidence.verdict.value, "vma_error_details": _details(evidence)}
     failed = evidence.verdict is Verdict.FAILED
-    errors = {"vma_error_classification": "failed", "vma_error_details": cut(evidence.error, TEXT)}
+    rate = min(evidence.throughput_mib_s or 0.0, 99_999_999.0)  # decimal(10,2)
+    errors = {"vma_error_classification": "failed", "vma_error_details": _details(evidence)}
     return {
         "vma_last_poll_at": decision.at,
         "vma_sync_type": cut(evidence.sync_type, 50),
         "vma_current_phase": cut(evidence.phase, 100),
-        "vma_throughput_mbps": min(evidence.throughput_mib_s or 0.0, 99_999_999.0),  # decimal(10,2)
-        "transfer_speed_bps": int((evidence.throughput_mib_s or 0.0) * (1 << 20)),
+        "vma_throughput_mbps": rate,
+        "transfer_speed_bps": int(rate * (1 << 20)),
         "vma_eta_seconds": None if evidence.eta_seconds is None else min(evidence.eta_seconds, 2**31 - 1),
         "current_operation": cut(evidence.operation, 191),
         **(errors if failed else _CLEAR_ERROR),
     }
+
+
+def _details(evidence: Evidence) -> str | None:
+    """What went wrong, and the answer it is about, word for word."""
+    told = [part for part in (evidence.error, evidence.body) if part]
+    return cut("\n".join(told), TEXT) if told else None
 
 
 def _move_values(decision: Decision) -> Values:

@@ -60,6 +60,7 @@ class Evidence:
     own_key_completed: bool = False  # the entry under the job's own id says completed
     answering_key: str | None = None  # "job" or "export": who to ask first next time
     error: str | None = None
+    body: str | None = None  # of the answer that the error is about, control characters escaped
     failed_disks: tuple[str, ...] = ()
     refused: bool = False  # 401 or 403: the VMA turns us away
     retry_after: float | None = None  # seconds

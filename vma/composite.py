@@ -18,6 +18,7 @@ from typing import Final
 from fsm.evidence import DiskEvidence, Evidence
 from fsm.states import Verdict
 from vma.disks import look, share_of
+from vma.fields import clean
 from vma.hearing import Hearing
 from vma.question import Question
 from vma.wire_models import Answer, Kind
@@ -26,6 +27,7 @@ __all__ = ["Question", "compose", "unexpected"]
 
 ERROR_EXCERPT: Final = 300
 MAX_WARNINGS: Final = 20
+MAX_BODY: Final = 15_000  # characters kept of a body that went wrong: what a text column holds, and the error before it
 
 
 def compose(
@@ -56,6 +58,7 @@ def compose(
         own_key_completed=hearing.own_verdict is Verdict.COMPLETED,
         answering_key=_answering_key(hearing),
         error=_error(hearing, verdict, failed),
+        body=_body(hearing, verdict),
         failed_disks=failed,
         refused=any(a.refused for a in answers.values()),
         retry_after=max((a.retry_after for a in answers.values() if a.retry_after is not None), default=None),
@@ -158,6 +161,17 @@ def _error(hearing: Hearing, verdict: Verdict, failed: tuple[str, ...]) -> str |
     wanted = (a for a in _that_matter(hearing) if a.kind is kinds[verdict])
     answer = next(wanted, None)
     return "the VMA was not asked" if answer is None else _complaint(answer)
+
+
+def _body(hearing: Hearing, verdict: Verdict) -> str | None:
+    """What the answer that went wrong said, word for word, up to a bound (requirement 2.2)."""
+    wrong = {Verdict.UNREACHABLE: Kind.UNREACHABLE, Verdict.UNINTELLIGIBLE: Kind.UNINTELLIGIBLE}
+    if verdict is Verdict.FAILED:
+        bodies = (a.body for a in (*_fresh(hearing), hearing.own_known) if a and a.verdict is Verdict.FAILED)
+    else:
+        bodies = (a.body for a in _that_matter(hearing) if a.kind is wrong.get(verdict))
+    body = next(bodies, b"")
+    return clean(body[:MAX_BODY].decode("utf-8", errors="replace"), MAX_BODY) if body else None
 
 
 def _complaint(answer: Answer) -> str:

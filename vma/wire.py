@@ -84,6 +84,7 @@ def _blank(key: str, reply: Reply) -> Answer:
         refused=reply.status in REFUSALS,
         retry_after=_retry_after(reply.header("retry-after"), date),
         excerpt=clean(reply.body[: EXCERPT * 2].decode("utf-8", errors="replace").strip(), EXCERPT),
+        body=reply.body,
     )
 
 

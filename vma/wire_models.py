@@ -1,7 +1,7 @@
 """A reply as it came over the wire, and the answer that was read from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -90,6 +90,7 @@ class Answer:
     refused: bool = False  # 401 or 403
     retry_after: float | None = None  # as asked for, uncapped
     excerpt: str = ""  # of the raw body
+    body: bytes = field(default=b"", compare=False, repr=False)  # as received, for the record of an error
 
     @property
     def verdict(self) -> Verdict | None:

@@ -166,3 +166,27 @@ def test_a_failure_beside_a_running_disk_ends_the_job_only_when_nothing_runs() -
         REPLICATING, (broken, copying(EXPORT_B, GIB, 20 * GIB)), (broken, done(EXPORT_B, 20 * GIB)), (broken,)
     )
     assert verdicts == [Verdict.RUNNING, Verdict.FAILED, Verdict.FAILED]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.UNINTELLIGIBLE, Verdict.UNREACHABLE, Verdict.FAILED])
+def test_the_body_of_the_answer_that_went_wrong_is_kept(verdict: Verdict) -> None:
+    bodies = {
+        Verdict.UNINTELLIGIBLE: read(JOB, v.http(500, b"panic: \x1b[31m" + b"x" * 900)),
+        Verdict.UNREACHABLE: read(JOB, v.http(502, b"bad gateway " + b"x" * 900)),
+        Verdict.FAILED: failed(JOB),
+    }
+    found = evidence(question(), bodies[verdict])
+    assert found.verdict is verdict
+    assert found.body is not None
+    assert found.body.isprintable()
+    assert len(found.body) > 700, "the whole body, not an excerpt"
+
+
+def test_no_body_is_kept_of_an_answer_that_is_fine() -> None:
+    assert evidence(question(A), copying(JOB, 1, 2)).body is None
+
+
+def test_an_endless_body_is_kept_up_to_a_bound() -> None:
+    found = evidence(question(), read(JOB, v.http(500, b"x" * 10**6)))
+    assert found.body is not None
+    assert len(found.body) == 15_000

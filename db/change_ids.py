@@ -7,7 +7,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from db.apply import disk_values
 from db.errors import NotFoundError
-from db.load import load
+from db.load import load_one
 from db.tables import CBT, CONTEXTS, DISKS, JOBS
 
 
@@ -25,9 +25,7 @@ def record_change_id(
     connection: Connection, job_id: str, disk_id: str, change_id: str, previous: str | None, now: datetime
 ) -> bool:
     """Write the proof of one disk's copy. False if it was there already. NotFoundError for an unknown job or disk."""
-    loaded = load(connection, [job_id], lock=True).get(job_id)
-    if loaded is None:
-        raise NotFoundError("job", job_id)
+    loaded = load_one(connection, job_id, lock=True)
     context_id = loaded.vm_context_id
     of_disk = (DISKS.c.vm_context_id == context_id) & (DISKS.c.disk_id == disk_id)
     if connection.scalar(select(DISKS.c.id).where(of_disk)) is None:

@@ -24,20 +24,21 @@ def follow(connection: Connection, context_id: str, decision: Decision) -> None:
     """
     if not _EFFECTS & set(decision.effects):
         return
-    _lock(connection, context_id)
+    holder = _lock(connection, context_id)
     job = decision.after
-    vm_taken = connection.scalar(select(taken()).where(JOBS.c.id == job.job_id))
+    vm_taken = bool(connection.scalar(select(taken()).where(JOBS.c.id == job.job_id)))
     if Effect.SETTLE_CONTEXT in decision.effects:
-        settle(connection, context_id, job, decision.at, vm_taken=bool(vm_taken))
-    elif vm_taken:
+        settle(connection, context_id, job, decision.at, speaks=not vm_taken or holder == job.job_id)
+    elif vm_taken and Effect.RECLAIM_CONTEXT in decision.effects:
         raise LostRaceError([job.job_id])
     else:
         claim(connection, context_id, job.job_id, decision.at)
 
 
-def _lock(connection: Connection, context_id: str) -> None:
-    """From here to the commit no other job of the VM begins or ends."""
-    connection.execute(select(CONTEXTS.c.context_id).where(CONTEXTS.c.context_id == context_id).with_for_update())
+def _lock(connection: Connection, context_id: str) -> str | None:
+    """From here to the commit no other job of the VM begins or ends; the current one."""
+    query = select(CONTEXTS.c.current_job_id).where(CONTEXTS.c.context_id == context_id)
+    return connection.scalar(query.with_for_update())
 
 
 def claim(connection: Connection, context_id: str, job_id: str, now: datetime) -> None:
@@ -50,11 +51,11 @@ def claim(connection: Connection, context_id: str, job_id: str, now: datetime) -
     _write(connection, context_id, values, "replicating", now)
 
 
-def settle(connection: Connection, context_id: str, job: JobFacts, now: datetime, *, vm_taken: bool) -> None:
-    """The VM is free again; what may be done with its copy depends on how its newest job ended."""
+def settle(connection: Connection, context_id: str, job: JobFacts, now: datetime, *, speaks: bool) -> None:
+    """The VM is free again; what may be done with its copy depends on how the job ended, if it `speaks` for the VM."""
     values = _counted(connection, context_id)
     freed = case((CONTEXTS.c.current_job_id == job.job_id, None), else_=CONTEXTS.c.current_job_id)
-    status = None if vm_taken else _status(connection, job, values)
+    status = _status(connection, job, values) if speaks else None
     _write(connection, context_id, values | {"current_job_id": freed}, status, now)
 
 

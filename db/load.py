@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import Connection, Exists, Row, and_, exists, or_, select
 
 from db.codec import memory_from_json
+from db.errors import NotFoundError, UnreadableJobError
 from db.tables import CBT, DISKS, JOBS, POLLING, VOLUMES
 from fsm.facts import Disk, JobFacts
 from fsm.states import ACTIVE, ENDED, Ending, State
@@ -53,8 +54,33 @@ def load(connection: Connection, ids: Iterable[str], *, lock: bool = False) -> d
     """Jobs by id; unknown ids are missing from the result, unreadable rows too (logged)."""
     found: dict[str, Loaded] = {}
     for some in chunks(ids):
-        found.update(_load(connection, some, lock=lock))
+        found.update(_load_some(connection, some, lock=lock))
     return found
+
+
+def load_one(connection: Connection, job_id: str, *, lock: bool = False) -> Loaded:
+    """One job. NotFoundError if it is unknown, UnreadableJobError if its row makes no sense."""
+    found = load(connection, [job_id], lock=lock)
+    if job_id in found:
+        return found[job_id]
+    if connection.scalar(select(JOBS.c.id).where(JOBS.c.id == job_id)) is None:
+        raise NotFoundError("job", job_id)
+    raise UnreadableJobError(job_id, "the log says why")
+
+
+def _load_some(connection: Connection, ids: Sequence[str], *, lock: bool) -> dict[str, Loaded]:
+    """A value that the driver cannot read spoils the whole result: then each job is read alone."""
+    try:
+        return dict(_load(connection, ids, lock=lock))
+    except (ValueError, TypeError) as error:
+        if len(ids) == 1:
+            _leave_alone(ids[0], error)
+            return {}
+    return {job_id: one for some in ids for job_id, one in _load_some(connection, [some], lock=lock).items()}
+
+
+def _leave_alone(job_id: str, error: Exception) -> None:
+    log.error("job row cannot be read; the job is left alone until it is mended", job_id=job_id, why=str(error))
 
 
 def _load(connection: Connection, ids: Sequence[str], *, lock: bool) -> Iterator[tuple[str, Loaded]]:
@@ -65,7 +91,7 @@ def _load(connection: Connection, ids: Sequence[str], *, lock: bool) -> Iterator
         try:
             facts = _facts(row, disks[row.id], proofs[row.id], polling.get(row.id))
         except (ValueError, TypeError) as error:
-            log.error("job row cannot be read; the job is left alone until it is mended", job_id=row.id, why=str(error))
+            _leave_alone(row.id, error)
             continue
         yield row.id, Loaded(facts, row.vm_context_id, polling.get(row.id))
 
@@ -146,14 +172,23 @@ class PolledJob:
 
 
 def polled_jobs(connection: Connection) -> list[PolledJob]:
-    """All jobs that must be polled: active, or an inferred end under watch. One query."""
-    query = (
-        select(JOBS.c.id, JOBS.c.status, *POLLING.c)
-        .select_from(JOBS.outerjoin(POLLING, POLLING.c.job_id == JOBS.c.id))
-        .where(or_(JOBS.c.status.in_([s.value for s in ACTIVE]), JOBS.c.watched.is_(True)))
-        .order_by(JOBS.c.id)
-    )
-    return [
-        PolledJob(row.id, row.status in ENDED, None if row.job_id is None else polling_row(row))
-        for row in connection.execute(query)
-    ]
+    """All jobs that must be polled: active, or an inferred end under watch. One query, unless a row is unreadable."""
+    must = or_(JOBS.c.status.in_([s.value for s in ACTIVE]), JOBS.c.watched.is_(True))
+    joined = JOBS.outerjoin(POLLING, POLLING.c.job_id == JOBS.c.id)
+    query = select(JOBS.c.id, JOBS.c.status, *POLLING.c).select_from(joined).where(must).order_by(JOBS.c.id)
+    try:
+        return [
+            PolledJob(row.id, row.status in ENDED, None if row.job_id is None else polling_row(row))
+            for row in connection.execute(query)
+        ]
+    except (ValueError, TypeError):
+        rows = connection.execute(select(JOBS.c.id, JOBS.c.status).where(must).order_by(JOBS.c.id)).all()
+        return [PolledJob(row.id, row.status in ENDED, _polling_alone(connection, row.id)) for row in rows]
+
+
+def _polling_alone(connection: Connection, job_id: str) -> PollingRow | None:
+    try:
+        return _polling(connection, [job_id]).get(job_id)
+    except (ValueError, TypeError) as error:
+        _leave_alone(job_id, error)
+        return None

@@ -8,14 +8,15 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine, insert, update
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from db import change_ids, jobs, polling
 from db.apply import Applied, apply
 from db.engine import read, write
-from db.errors import LostRaceError, NotFoundError
-from db.load import Loaded, PolledJob, load, polled_jobs
+from db.errors import LostRaceError
+from db.load import Loaded, PolledJob, load, load_one, polled_jobs
 from db.tables import RUNS
+from db.types import cut
 from fsm.decision import Decision
 from fsm.evidence import Evidence
 from fsm.facts import Asked, JobFacts, VmFacts
@@ -49,15 +50,13 @@ class Store:
     # --- jobs ------------------------------------------------------------------------------------
 
     def facts(self, job_id: str) -> JobFacts:
-        """One job. NotFoundError if it is unknown."""
+        """One job. NotFoundError, UnreadableJobError."""
         return self.loaded(job_id).facts
 
     def loaded(self, job_id: str) -> Loaded:
-        """One job with its polling row. NotFoundError if it is unknown."""
-        found = self.load([job_id])
-        if job_id not in found:
-            raise NotFoundError("job", job_id)
-        return found[job_id]
+        """One job with its polling row. NotFoundError, UnreadableJobError."""
+        with read(self.engine) as connection:
+            return load_one(connection, job_id)
 
     def load(self, ids: Iterable[str]) -> dict[str, Loaded]:
         """Jobs by id, those that exist and can be read."""
@@ -99,19 +98,26 @@ class Store:
         return decide(self.facts(job_id), event, None, now, asked=asked, policy=self.policy)
 
     def fire(self, job_id: str, event: Event, now: datetime, *, asked: Asked) -> Applied:
-        """Fire an event of the workflow or of an operator. NotFoundError; a refusal is a decision."""
+        """Fire an event of the workflow or of an operator. NotFoundError, UnreadableJobError; a refusal is a decision."""
         return self._write(lambda c: self._fire(c, job_id, event, now, asked))
 
     def _fire(self, connection: Connection, job_id: str, event: Event, now: datetime, asked: Asked) -> Applied:
-        loaded = load(connection, [job_id], lock=True).get(job_id)
-        if loaded is None:
-            raise NotFoundError("job", job_id)
+        loaded = load_one(connection, job_id, lock=True)
         decision = decide(loaded.facts, event, None, now, asked=asked, policy=self.policy)
         return apply(connection, [(loaded, decision)], self.policy)[0]
 
     def answer(self, answers: Sequence[Answer], now: datetime) -> list[Applied]:
-        """Decide and apply a batch of answers. An answer to a version that is gone is dropped."""
-        return self._write(lambda c: self._answer(c, answers, now))
+        """Decide and apply a batch of answers, without those to a version that is gone or that cannot be written."""
+        try:
+            return self._write(lambda c: self._answer(c, answers, now))
+        except (OperationalError, InterfaceError):  # the database is away: each alone would fare no better
+            raise
+        except Exception as error:
+            if len(answers) == 1:
+                log.exception("answer cannot be written; its job is left as it was", job_id=answers[0].job_id)
+                return []
+            log.warning("answers cannot be written together; each is tried alone", why=_short(error), jobs=len(answers))
+        return [applied for one in answers for applied in self.answer([one], now)]
 
     def _answer(self, connection: Connection, answers: Sequence[Answer], now: datetime) -> list[Applied]:
         found = load(connection, [a.job_id for a in answers], lock=True)
@@ -147,7 +153,13 @@ class Store:
 
     def open_run(self, now: datetime, asked: Asked, total: int) -> int:
         """Record that a recovery run began; its id."""
-        values = {"started_at": now, "asked_by": asked.by.value, "actor": asked.actor, "jobs": total, "looked_at": 0}
+        values = {
+            "started_at": now,
+            "asked_by": asked.by.value,
+            "actor": cut(asked.actor, 255),
+            "jobs": total,
+            "looked_at": 0,
+        }
         return self._write(lambda c: jobs.serial_of(c.execute(insert(RUNS).values(values))))
 
     def note_run(self, run_id: int, looked_at: int, outcomes: dict[str, int], finished: datetime | None) -> None:
@@ -181,7 +193,7 @@ _PASSING = ("deadlock", "lock wait", "database is locked", "could not serialize"
 
 def _passing(error: Exception) -> bool:
     """True for a collision that another try may survive; a full disk or a lost server is not one."""
-    return isinstance(error, LostRaceError) or any(word in str(error).lower() for word in _PASSING)
+    return isinstance(error, LostRaceError) or any(word in _short(error).lower() for word in _PASSING)
 
 
 def _short(error: Exception) -> str:

@@ -36,10 +36,9 @@ def _of_the_answer(facts: JobFacts, evidence: Evidence) -> JobFacts:
 def _of_the_disks(facts: JobFacts, evidence: Evidence) -> JobFacts:
     counted = [_disk_bytes(d, facts.memory.disk(d.disk_id)) for d in facts.disks]
     done, total = sum(done for done, _ in counted), sum(total or 0 for _, total in counted)
-    if not any(d.proven or d.bytes_transferred is not None for d in evidence.disks):
-        return _by_percent(facts, evidence) if len(facts.disks) == 1 or not total else facts
-    if not total:
-        return _by_percent(facts, evidence)
+    brought = any(d.proven or d.bytes_transferred is not None for d in evidence.disks)
+    if not (brought and total):  # a percentage may be one disk's: it never speaks for several
+        return _by_percent(facts, evidence) if len(facts.disks) == 1 else facts
     sized = sum(total is not None for _, total in counted) / len(counted)
     return replace(facts, percent=100.0 * done / total * sized, bytes_transferred=done, total_bytes=total)
 

@@ -1,6 +1,7 @@
 """The steady poll: takes what is due, asks the VMA, applies the answers in batches."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,6 +25,7 @@ from vma.observer import Observer
 log = structlog.get_logger(__name__)
 BATCH = 500  # answers per transaction
 RETRY = 1.0  # seconds until the database is tried again
+PATIENCE = 3  # answers in a row that come to nothing before nobody waits for the job any more
 Listener = Callable[[str, Applied | None], None]
 
 
@@ -39,6 +41,7 @@ class Poller:
         self._wake = asyncio.Event()
         self._answers: asyncio.Queue[Answer] = asyncio.Queue()
         self._asking: dict[str, asyncio.Task[None]] = {}
+        self._vain: Counter[str] = Counter()  # answers in a row that came to nothing, by job
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="poll-writer")
 
     # --- the schedule ----------------------------------------------------------------------------
@@ -53,6 +56,7 @@ class Poller:
         """Ask about a job no more; who waits for a question that was not put yet hears that nothing came of it."""
         entry = self.schedule.get(job_id)
         self.schedule.drop(job_id)
+        self._vain.pop(job_id, None)
         self.metrics.scheduled.set(len(self.schedule))
         if entry is not None and entry.in_flight_since is None:
             self._tell(job_id, None)
@@ -144,18 +148,19 @@ class Poller:
             applied = await loop.run_in_executor(self._writer, self.store.answer, batch, self.observer.now())
         except Exception as error:  # a full disk, a lost server: no verdict is lost, it will be asked for again
             log.error("answers cannot be written; these jobs are asked again", why=str(error)[:300], jobs=len(batch))
-            applied, delay = [], RETRY
+            applied, away = [], True
         else:
-            delay = 0.0
+            away = False
         done = {a.decision.before.job_id: a for a in applied}
         for answer in batch:
-            self._settle(answer, done.get(answer.job_id), delay)
+            self._settle(answer, done.get(answer.job_id), away=away)
         return applied
 
-    def _settle(self, answer: Answer, applied: Applied | None, delay: float) -> None:
-        if applied is None:  # changed meanwhile, or not written: whoever wanted to know still does
-            self._again(answer.job_id, delay or RETRY, answer.asked)
+    def _settle(self, answer: Answer, applied: Applied | None, *, away: bool) -> None:
+        if applied is None:
+            self._came_to_nothing(answer, away=away)
             return
+        self._vain.pop(answer.job_id, None)
         decision = applied.decision
         self.metrics.count(decision)
         report(decision)
@@ -165,6 +170,17 @@ class Poller:
             pause = (applied.next_due_at - decision.at).total_seconds()
             self._done(answer.job_id, pause)
         self._tell(answer.job_id, applied)
+
+    def _came_to_nothing(self, answer: Answer, *, away: bool) -> None:
+        """Changed meanwhile, or impossible to judge or write: whoever wanted to know still does, but not for ever."""
+        self._vain[answer.job_id] += not away
+        vain = self._vain[answer.job_id]
+        pause = min(RETRY * (1 << min(vain, 16)), self.store.policy.backoff_max.total_seconds())
+        if vain < PATIENCE:
+            self._again(answer.job_id, pause, answer.asked)
+        else:
+            self._done(answer.job_id, pause)
+            self._tell(answer.job_id, None)
 
     def _again(self, job_id: str, delay: float, asked: Asked) -> None:
         self._done(job_id, delay)

@@ -202,7 +202,7 @@ def everything(store: Store) -> dict[str, list[RowMapping]]:
     return {name: rows(store, table) for name, table in tables.items()}
 
 
-def raised_by(exception: Exception) -> Any:
+def raised_by(exception: BaseException) -> Any:
     """A function that raises, to be put in the place of another."""
 
     def fail(*_: Any, **__: Any) -> Any:

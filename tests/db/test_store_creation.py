@@ -1,9 +1,9 @@
 """Birth of a job: its VM context, its disks, and one unfinished job per VM."""
 
 import re
-from threading import Barrier
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 from uuid import uuid4
 
 import pytest
@@ -35,7 +35,7 @@ def test_a_second_job_of_a_vm_uses_its_context(vm: Vm) -> None:
 
 def test_a_renamed_vm_is_known_by_its_vmware_id(vm: Vm) -> None:
     before = vm.complete().context["context_id"]
-    vm.create(vm_name=f"{vm.name}-new")
+    vm.wait(hours=1).create(vm_name=f"{vm.name}-new")
     found = rows(vm.store, CONTEXTS, vmware_vm_id=f"id-{vm.name}")
     assert [(c["context_id"], c["vm_name"]) for c in found] == [(before, f"{vm.name}-new")]
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from store_builders import DISK, MIB, NOW, OPERATOR, SIZE, STARTUP, Vm, evidence
+from store_builders import MIB, NOW, OPERATOR, SIZE, STARTUP, Vm
 
 from db.codec import evidence_from_json, facts_from_json
 from db.errors import NotFoundError

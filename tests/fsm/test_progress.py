@@ -111,6 +111,23 @@ def test_a_percentage_helps_where_there_are_no_bytes() -> None:
 def test_a_percentage_does_not_speak_for_several_disks() -> None:
     facts = job(disks=TWO_DISKS, percent=42.0)
     assert absorb(facts, Evidence(Verdict.UNSETTLED, NOW, "run-1", 9.0, percent=100.0)).percent == 42.0
+    unsized = job(disks=(Disk("disk-2000", "a"), Disk("disk-2001", "b")), percent=42.0)
+    for one in ((), (disk(bytes_transferred=0),)):
+        told_100 = Evidence(Verdict.UNSETTLED, NOW, "run-1", 9.0, percent=100.0, disks=one)
+        assert absorb(unsized, told_100).percent == 42.0
+
+
+def test_proof_alone_is_progress() -> None:
+    assert progress(heard(job(disks=TWO_DISKS), disk(verdict=Verdict.COMPLETED, proven=True))) == (50.0, 1000, 2000)
+
+
+def test_an_incremental_run_without_changes_is_at_the_percentage_that_it_says() -> None:
+    nothing = disk(verdict=Verdict.COMPLETED, bytes_transferred=0, total_bytes=0)
+    facts = job(disks=(Disk("disk-2000", "a", 0),), total_bytes=0)
+    assert heard(facts, nothing, percent=None, bytes_transferred=0).percent == 0.0
+    assert (
+        absorb(facts, Evidence(Verdict.UNSETTLED, NOW, "run-1", 9.0, percent=100.0, disks=(nothing,))).percent == 100.0
+    )
 
 
 @pytest.mark.parametrize(("said", "kept"), [(250.0, 100.0), (-1.0, 0.0), (float("inf"), 100.0), (float("nan"), 42.0)])

@@ -103,7 +103,8 @@ class World:
 
     def inferred_end(self, *, ago: str | float = "5m", percent: float = 40.0, vm: str | None = None) -> str:
         """A job that was given up `ago` because its VMA was silent for half an hour; it is under watch."""
-        job_id = self.job(percent=percent, age="5h", heard="3h", vm=vm)
+        since = span(ago).total_seconds()
+        job_id = self.job(percent=percent, age=since + 5 * 3600, heard=since + 3 * 3600, vm=vm)
         at = self.clock.time - span(ago) - span(80)
         for n in range(3):
             facts = self.store.facts(job_id)

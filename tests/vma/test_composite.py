@@ -179,7 +179,7 @@ def test_the_body_of_the_answer_that_went_wrong_is_kept(verdict: Verdict) -> Non
     assert found.verdict is verdict
     assert found.body is not None
     assert found.body.isprintable()
-    assert len(found.body) > 700, "the whole body, not an excerpt"
+    assert len(found.body) > 500, "the whole body, not an excerpt"
 
 
 def test_no_body_is_kept_of_an_answer_that_is_fine() -> None:

@@ -136,6 +136,7 @@ class OmaFsm:
         )
         if not decision.moved:
             raise RefusedError(decision)
+        log.info("Job created", job_id=decision.after.job_id, vm=new.vm_name, disks=len(new.disks))
         self.polling.wake(decision.after.job_id)
         return decision
 

@@ -45,7 +45,7 @@ def configure(level: str, form: str) -> None:
 
 
 def _without_blanks(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    return {name: value for name, value in event.items() if value is not None}
+    return {name: value for name, value in event.items() if value is not None and name != "color_message"}
 
 
 def _as_is(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

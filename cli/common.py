@@ -25,10 +25,15 @@ def load_settings(**given: object) -> Settings:
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [f"{_variable(e['loc'])}: {e['msg']} (is {e['input']!r})" for e in error.errors()]
-        fail("settings are wrong; nothing was started\n  " + "\n  ".join(lines))
+        wrong = "\n  ".join(f"{_variable(e['loc'])}: {e['msg']}{_given(e['input'])}" for e in error.errors())
+        fail(f"settings are wrong; nothing was started\n  {wrong}")
     except (FileNotFoundError, ValueError) as error:
         fail(f"settings cannot be read: {error}")
+
+
+def _given(value: object) -> str:
+    """The wrong value itself; not the whole section that a rule over several settings complains of."""
+    return f" (is {value!r})" if isinstance(value, str | int | float) else ""
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

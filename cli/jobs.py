@@ -10,6 +10,7 @@ from cli.common import database_errors, load_settings, out
 from fsm.states import State
 
 app = typer.Typer(help="List jobs, or see one with its history.", no_args_is_help=True)
+_WIDTHS = {"job": 26, "at": 20, "to": 14, "last answer": 20}  # columns that are of no use cut or folded
 Url = Annotated[str | None, typer.Option("--database-url", help="Instead of the setting.")]
 
 
@@ -22,7 +23,9 @@ def list_jobs(
     """Jobs, newest first."""
     from db import views  # noqa: PLC0415 # slow import
 
-    table = Table("job", "VM", "state", "ending", "%", "last answer", "reason", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in ("job", "VM", "state", "ending", "%", "last answer", "reason"):
+        table.add_column(name, overflow="fold", min_width=_WIDTHS.get(name))
     for row in _read(database_url, views.list_jobs, states=state or (), limit=limit):
         table.add_row(
             row["id"], row["source_vm_name"], row["status"], row["ending"] or "", f"{row['progress_percent'] or 0:.1f}",
@@ -89,8 +92,9 @@ def _disks(rows: list[Mapping[str, Any]]) -> Table:
 
 
 def _history(rows: list[Mapping[str, Any]]) -> Table:
-    table = Table("no.", "at", "event", "to", "ending", "rule", "asked by", "why",
-                  title="history", title_justify="left", box=None, pad_edge=False)  # fmt: skip
+    table = Table(title="history", title_justify="left", box=None, pad_edge=False)
+    for name in ("no.", "at", "event", "to", "ending", "rule", "asked by", "why"):
+        table.add_column(name, overflow="fold", min_width=_WIDTHS.get(name))
     for row in rows:
         by = row["asked_by"] + (f" ({row['actor']})" if row["actor"] else "")
         table.add_row(

@@ -1,5 +1,6 @@
 """What the commands share: settings, an engine, output, and how to give up."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -10,13 +11,14 @@ from rich.console import Console
 
 from api.settings import Settings
 
-out = Console(highlight=False)
+PLAIN_WIDTH = 200  # columns, where there is no terminal to ask
+out = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 err = Console(stderr=True, highlight=False)
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
     """Say what is wrong and leave."""
-    err.print(f"oma-fsm: {message}", markup=False, style="red")
+    err.print(f"oma-fsm: {message}", markup=False, style="red", soft_wrap=True)
     raise typer.Exit(code)
 
 

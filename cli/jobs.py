@@ -10,7 +10,7 @@ from cli.common import database_errors, load_settings, out
 from fsm.states import State
 
 app = typer.Typer(help="List jobs, or see one with its history.", no_args_is_help=True)
-_WIDTHS = {"job": 26, "at": 20, "to": 14, "last answer": 20}  # columns that are of no use cut or folded
+_WIDTHS = {"job": 30}  # an id is of no use cut in two
 Url = Annotated[str | None, typer.Option("--database-url", help="Instead of the setting.")]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
+from cli.common import out
 from cli.demo.cast import CAST
 from cli.demo.screen import Line, Screen
 from cli.demo.service import ServiceError, ServiceProcess
@@ -29,7 +30,6 @@ AWAY = 3.0  # seconds that the OMA stays dead
 POLLED_WITHIN = 10.0  # the promise: seconds from the start of the process
 ACT_TIMEOUT = 25.0
 TICK = 0.2
-PLAIN_WIDTH = 140  # columns, where there is no terminal to ask
 
 
 class DemoError(Exception):
@@ -38,22 +38,19 @@ class DemoError(Exception):
 
 def play(*, keep: bool = False) -> bool:
     """Run the demo; True if every job ended where it must."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=PLAIN_WIDTH)
     folder = Path(tempfile.mkdtemp(prefix="oma-fsm-demo-"))
     began = time.monotonic()
     with ExitStack() as stack:
         try:
-            stage = Stage(console, folder, stack)
+            stage = Stage(out, folder, stack)
             stage.perform()
         except (DemoError, ServiceError, NotStartedError, RuntimeError, httpx.HTTPError) as error:
-            console.print(f"The demo failed: {error}", style="bold red", markup=False)
-            console.print(f"Logs and database are in {folder}", markup=False)
+            out.print(f"The demo failed: {error}", style="bold red", markup=False)
+            out.print(f"Logs and database are in {folder}", markup=False)
             return False
     good = stage.verdict(time.monotonic() - began)
     if keep or not good:
-        console.print(f"Logs and database are in {folder}", markup=False)
+        out.print(f"Logs and database are in {folder}", markup=False)
     else:
         _remove(folder)
     return good

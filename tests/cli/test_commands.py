@@ -1,0 +1,163 @@
+"""The commands as an operator uses them, without a running service."""
+
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from api.settings import Settings
+from cli.main import app
+from cli.settings import walk
+from db.engine import make_engine
+from db.jobs import NewDisk, NewJob
+from db.store import Store
+from fsm.facts import Asked
+from fsm.policy import DEFAULT_POLICY
+from fsm.states import Asker, Event
+from migrations import runner
+
+NOW = datetime(2026, 11, 24, 3, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty database that the settings name."""
+    monkeypatch.chdir(tmp_path)
+    url = f"sqlite:///{tmp_path / 'jobs.db'}"
+    monkeypatch.setenv("OMA_FSM_DATABASE_URL", url)
+    return url
+
+
+@pytest.fixture
+def job_id(url: str) -> str:
+    """A job that an operator has failed."""
+    engine = make_engine(url)
+    runner.upgrade(engine)
+    store = Store(engine, DEFAULT_POLICY)
+    new = NewJob("web-01", "vm-101", "/DC1/vm/web-01", "vcenter", disks=(NewDisk("disk-2000", 40 << 30),))
+    job_id = store.create(new, NOW, asked=Asked(), asked_about={}).after.job_id
+    store.fire(job_id, Event.ATTACH, NOW, asked=Asked())
+    store.fire(job_id, Event.FAIL, NOW, asked=Asked(Asker.OPERATOR, "jane", "wrong VM"))
+    engine.dispose()
+    return job_id
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+def test_the_schema_goes_up_and_down_and_says_where_it_is(url: str) -> None:
+    assert run("db", "current").exit_code == 1, "an empty database is not what this release wants"
+    up = run("db", "upgrade")
+    assert (up.exit_code, f"empty -> {runner.head()}" in up.output) == (0, True)
+    assert run("db", "current").exit_code == 0
+    down = run("db", "downgrade", "20251003140000")
+    assert (down.exit_code, "-> 20251003140000" in down.output) == (0, True)
+    assert runner.current(make_engine(url)) == "20251003140000"
+
+
+def test_an_older_schema_is_refused_with_the_command_to_run(url: str) -> None:
+    runner.upgrade(make_engine(url), "20251003150000")
+    refused = run("jobs", "list")
+    assert refused.exit_code == 2
+    assert "oma-fsm db upgrade" in refused.output
+
+
+def test_jobs_list_shows_every_job_with_its_end(job_id: str) -> None:
+    listed = run("jobs", "list")
+    assert listed.exit_code == 0
+    line = next(line for line in listed.output.splitlines() if job_id in line)
+    assert [word in line for word in ("web-01", "failed", "manual", "wrong VM")] == [True] * 4
+
+
+def test_jobs_list_by_state_leaves_the_others_out(job_id: str) -> None:
+    assert job_id in run("jobs", "list", "--state", "failed").output
+    assert "no jobs" in run("jobs", "list", "--state", "replicating").output
+
+
+def test_jobs_show_tells_who_decided_what_and_why(job_id: str) -> None:
+    shown = run("jobs", "show", job_id).output
+    last = next(line for line in shown.splitlines() if line.startswith("3 "))
+    assert [word in last for word in ("fail", "operator_fails", "operator (jane)", "wrong VM")] == [True] * 4
+    assert "disk-2000" in shown
+    assert "none yet" in shown, "the disk has no volume"
+
+
+def test_an_unknown_job_is_a_message_and_not_a_traceback(url: str, job_id: str) -> None:
+    refused = run("jobs", "show", "job-nobody")
+    assert (refused.exit_code, "no job 'job-nobody'" in refused.output) == (2, True)
+
+
+def test_a_database_that_is_away_is_a_message_and_not_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMA_FSM_DATABASE_URL", "postgresql://nobody:secret@127.0.0.1:1/none")
+    refused = run("jobs", "list")
+    assert (refused.exit_code, "does not answer" in refused.output) == (2, True)
+    assert "secret" not in refused.output
+
+
+def test_settings_documents_every_setting_that_code_reads(url: str) -> None:
+    shown = run("settings").output
+    variables = ["OMA_FSM_" + "__".join(path).upper() for path, _, _ in walk(Settings())]
+    assert len(variables) > 30
+    assert [name for name in variables if name not in shown] == []
+    assert all(meaning for _, _, meaning in walk(Settings())), "each has its meaning"
+
+
+def test_the_printed_settings_file_gives_the_same_settings(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMA_FSM_POLICY__UNREACHABLE_AFTER", "20m")
+    printed = run("settings", "--toml").output
+    before = Settings()
+    Path("oma-fsm.toml").write_text(printed)
+    monkeypatch.delenv("OMA_FSM_POLICY__UNREACHABLE_AFTER")
+    assert tomllib.loads(printed)["policy"]["unreachable_after"] == "20m"
+    assert Settings() == before
+
+
+def test_the_environment_wins_over_the_file(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("oma-fsm.toml").write_text("port = 1234\n[policy]\ninference_answers = 5\n")
+    monkeypatch.setenv("OMA_FSM_PORT", "4321")
+    settings = Settings()
+    assert (settings.port, settings.policy.inference_answers) == (4321, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OMA_FSM_PORT", "much"),
+        ("OMA_FSM_POLICY__POLL_INTERVAL", "-1s"),
+        ("OMA_FSM_DATABASE_URL", "oracle://x"),
+        ("OMA_FSM_VMA__URL", "file:///etc/passwd"),
+    ],
+)
+def test_a_wrong_setting_is_named(url: str, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    refused = run("settings")
+    assert (refused.exit_code, name in refused.output) == (2, True)
+
+
+def test_settings_that_contradict_each_other_are_both_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMA_FSM_POLICY__POLL_INTERVAL", "1s")
+    refused = run("settings").output
+    assert "poll_interval_near_end" in refused
+    assert "must not exceed poll_interval" in refused
+    assert len(refused) < 400, "the whole policy is not spilled out"
+
+
+def test_a_named_settings_file_that_is_not_there_is_an_error(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMA_FSM_CONFIG", "/nowhere/oma-fsm.toml")
+    refused = run("settings")
+    assert (refused.exit_code, "/nowhere/oma-fsm.toml" in refused.output) == (2, True)
+
+
+def test_a_stale_diagram_is_refused_with_a_diff(tmp_path: Path) -> None:
+    file = tmp_path / "machine.mmd"
+    assert run("diagram", str(file)).exit_code == 0
+    assert run("diagram", "--check", str(file)).exit_code == 0
+    file.write_text(
+        file.read_text().replace("ready_for_sync --> replicating: start", "ready_for_sync --> failed: start")
+    )
+    stale = run("diagram", "--check", str(file))
+    assert stale.exit_code == 1
+    assert "+    ready_for_sync --> replicating: start" in stale.output

@@ -101,6 +101,7 @@ def test_a_failed_disk_is_remembered_until_an_answer_about_the_job_says_otherwis
 def test_a_refusal_of_the_vma_lasts_until_another_answer() -> None:
     refused = hear(Memory(), "unintelligible", refused=True)
     assert refused.refused_since == NOW
+    assert remember(refused, answer("unintelligible", NOW + span(5), refused=True), setup=False).refused_since == NOW
     assert hear(refused, "unreachable").refused_since == NOW
     assert hear(refused, "unintelligible").refused_since is None
     assert hear(refused, "running").refused_since is None

@@ -83,6 +83,10 @@ PEOPLE = [
     *(row("a person has checked the copy", s, "complete@0", f"moved completed/manual: {SAID} [stop, settle]",
         ending="inferred",
           asked=OPERATOR) for s in ("completed", "failed")),
+    *(row("a person must have checked it, by name and with a reason", s, "complete@0", f"refused {s}/inferred",
+        ending="inferred", asked=asked) for s in ("completed", "failed") for asked in (WORKFLOW, NO_REASON, NAMELESS)),
+    *(row("an inferred end is not failed without a word", s, "fail@0", f"refused {s}/inferred",
+        ending="inferred", asked=asked) for s in ("completed", "failed") for asked in (Asked(), NO_REASON, NAMELESS)),
     *(row("a known end is an end", s, f"{event}@0", f"refused {s}/{how}", ending=how, asked=OPERATOR)
       for s in ("completed", "failed") for how in ("confirmed", "manual") for event in ("fail", "complete")),
     *(row("reopened", s, "reopen@0", f"moved replicating: {SAID} [reclaim, restart]", ending=how, asked=OPERATOR)

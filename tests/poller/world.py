@@ -244,7 +244,12 @@ class Process:
 
     async def kill(self) -> None:
         """SIGKILL: what was not written is lost."""
-        tasks = [*self.service._tasks, *self.poller._asking.values(), *self.recovery._recording]
+        tasks: list[asyncio.Task[Any]] = [
+            *self.service._tasks,
+            *self.poller._asking.values(),
+            *self.recovery._recording,
+        ]
+        tasks += [] if self.poller._applying is None else [self.poller._applying]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,304 @@
+"""The steady poll: one question per job at a time, the pace of the rules, who leaves the schedule."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+
+import pytest
+from model_vma import Copy
+from structlog.testing import capture_logs
+from world import OPERATOR, POLL, Process, World, run, until
+
+from db.apply import Applied
+from db.load import Loaded
+from db.store import Answer
+from fsm.states import Event, Verdict
+from poller import poller as poller_module
+
+
+@pytest.fixture(autouse=True)
+def quick_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database is tried again at once."""
+    monkeypatch.setattr(poller_module, "RETRY", 0.01)
+
+
+# --- one question at a time ------------------------------------------------------------------------
+
+
+def test_a_job_whose_question_is_slow_is_not_asked_a_second_time_meanwhile(world: World) -> None:
+    job, other = world.job(percent=30), world.job(percent=30)
+    world.vma.run(job, 31)
+    world.vma.run(other, 31)
+
+    async def story() -> None:
+        async with world.process() as us:
+            world.vma.hold(job)
+            await us.pass_time(301)
+            assert world.vma.under_way[job] == 1
+            assert len(world.vma.times(job)) == 2
+            assert len(world.vma.times(other)) == 61, "the other's pace is unchanged"
+            world.vma.release(job)
+            await us.pass_time(11)
+
+    run(story())
+    assert world.vma.most_at_once == {job: 1, other: 1}
+    assert len(world.vma.times(job)) == 4
+
+
+def test_a_wake_during_a_question_asks_again_at_once_and_once(world: World) -> None:
+    job = world.job(percent=30)
+    world.vma.run(job, 31)
+
+    async def story() -> None:
+        async with world.process() as us:
+            world.vma.hold(job)
+            await us.pass_time(6)
+            for _ in range(3):
+                us.service.wake(job)
+            world.vma.run(job, 44)
+            world.vma.release(job)
+            await us.settle()
+            assert len(world.vma.times(job)) == 3
+            assert world.row(job)["progress_percent"] == 44
+            await us.pass_time(4.9)
+            assert len(world.vma.times(job)) == 3
+
+    run(story())
+    assert world.vma.most_at_once[job] == 1
+
+
+def test_a_wake_asks_a_waiting_job_at_once(world: World) -> None:
+    job = world.job(percent=30)
+    world.vma.run(job, 31)
+
+    async def story() -> None:
+        async with world.process() as us:
+            await us.pass_time(1)
+            us.service.wake(job)
+            await us.settle()
+            assert [at - world.vma.times(job)[0] for at in world.vma.times(job)] == pytest.approx([0, 1], abs=0.01)
+
+    run(story())
+
+
+# --- the pace --------------------------------------------------------------------------------------
+
+
+def gaps(world: World, job: str) -> list[float]:
+    """Seconds between the questions about a job."""
+    times = world.vma.times(job)
+    return [round(later - earlier, 1) for earlier, later in pairwise(times)]
+
+
+@pytest.mark.parametrize(
+    ("copy", "seconds", "expected"),
+    [
+        (Copy(Verdict.RUNNING, 30.0), 21, [5, 5, 5, 5]),
+        (Copy(Verdict.RUNNING, 97.0), 9, [2, 2, 2, 2]),
+        (Copy(Verdict.NOT_FOUND), 11, [5, 5]),
+        (Copy(Verdict.UNREACHABLE, None, {"error": "connection refused"}), 125, [10, 20, 30, 30, 30]),
+        (Copy(Verdict.UNINTELLIGIBLE, None, {"error": "HTTP 429", "retry_after": 45.0}), 95, [45, 45]),
+        (Copy(Verdict.UNINTELLIGIBLE, None, {"error": "HTTP 429", "retry_after": 4000.0}), 125, [60, 60]),
+    ],
+)
+def test_each_answer_sets_the_time_of_the_next_question(
+    world: World, copy: Copy, seconds: float, expected: list[float]
+) -> None:
+    job = world.job(percent=30, age="20m", heard=1)
+    world.vma.copies[job] = copy
+
+    async def story() -> None:
+        async with world.process() as us:
+            await us.pass_time(seconds)
+
+    run(story())
+    assert gaps(world, job) == expected
+
+
+def test_one_answer_ends_the_back_off(world: World) -> None:
+    job = world.job(percent=30)
+    world.vma.silence(job)
+
+    async def story() -> None:
+        async with world.process() as us:
+            await us.pass_time(31)  # asked at 0, 10, 30
+            world.vma.run(job, 31)
+            await us.pass_time(41)
+
+    run(story())
+    assert gaps(world, job) == [10, 20, 30, 5, 5]
+
+
+@pytest.mark.parametrize(("ago", "seconds", "expected"), [("1m", 16, [5, 5, 5]), ("11m", 121, [60, 60])])
+def test_an_inferred_end_is_watched_fast_at_first_and_every_minute_later(
+    world: World, ago: str, seconds: float, expected: list[float]
+) -> None:
+    job = world.inferred_end(ago=ago)
+
+    async def story() -> None:
+        async with world.process() as us:
+            await us.pass_time(seconds)
+
+    run(story())
+    assert gaps(world, job) == expected
+    assert world.status(job) == "failed"
+
+
+# --- batches, listeners, leaving -------------------------------------------------------------------
+
+
+def test_answers_that_gather_while_one_batch_is_written_go_into_one_transaction(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, *rest = [world.job("initializing", age="1m") for _ in range(12)]
+    written, may_go, write = [], threading.Event(), world.store.answer
+
+    def counted(answers: Sequence[Answer], now: datetime) -> list[Applied]:
+        written.append(len(answers))
+        assert may_go.wait(5)
+        return write(answers, now)
+
+    async def story() -> None:
+        async with world.process() as us:
+            monkeypatch.setattr(world.store, "answer", counted)
+            us.service.wake(slow)
+            await until(lambda: written == [1])
+            for job in rest:
+                us.service.wake(job)
+            await until(lambda: us.poller._answers.qsize() == len(rest))
+            may_go.set()
+            await us.settle()
+
+    run(story())
+    assert written == [1, 11]
+
+
+def test_a_listener_that_fails_costs_nobody_an_answer(world: World) -> None:
+    jobs = [world.job(percent=30) for _ in range(3)]
+    heard: list[str] = []
+
+    def broken(_job_id: str, _applied: Applied | None) -> None:
+        raise RuntimeError("a bug of the embedding service")
+
+    async def story() -> None:
+        us = Process(world)
+        us.poller.listeners[:0] = [broken]
+        us.poller.listeners.append(lambda job_id, _applied: heard.append(job_id))
+        try:
+            await us.start()
+            await us.pass_time(6)
+        finally:
+            await us.kill()
+
+    with capture_logs() as logs:
+        run(story())
+    assert sum(line["event"] == "a listener failed" for line in logs) == 6
+    assert sorted(heard) == sorted(jobs * 2)
+
+
+def test_a_job_that_ended_leaves_the_schedule_and_listeners_hear_how(world: World) -> None:
+    job = world.job(percent=30)
+    world.vma.complete(job)
+    heard: list[tuple[str, str | None]] = []
+
+    def listen(job_id: str, applied: Applied | None) -> None:
+        heard.append((job_id, applied.decision.after.state if applied else None))
+
+    async def story() -> None:
+        us = Process(world)
+        us.poller.listeners.append(listen)
+        try:
+            await us.start()
+            us.poller.put(job)  # somebody wakes it although it is over
+            await us.settle()
+            assert us.schedule == set()
+        finally:
+            await us.kill()
+
+    run(story())
+    assert heard == [(job, "completed"), (job, None)]
+    assert len(world.vma.times(job)) == 1
+
+
+def test_a_wake_that_comes_while_a_job_is_read_is_not_lost(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its polling row was off when it was read; the monitor switched it on before that was looked at."""
+    job = world.job(percent=30)
+    world.vma.run(job, 40)
+    read = world.store.load
+
+    async def story() -> None:
+        async with world.process() as us:
+            loop = asyncio.get_running_loop()
+
+            async def wake() -> None:
+                us.service.wake(job)
+
+            def read_and_repair(ids: Sequence[str]) -> dict[str, Loaded]:
+                monkeypatch.setattr(world.store, "load", read)
+                found = read(ids)
+                world.store.start_polling(ids, world.clock.time)
+                asyncio.run_coroutine_threadsafe(wake(), loop).result(5)
+                return found
+
+            world.sql("UPDATE vma_polling_state SET is_active = 0")
+            monkeypatch.setattr(world.store, "load", read_and_repair)
+            us.service.wake(job)
+            await us.settle()
+            assert us.schedule == {job}
+
+    run(story())
+    assert len(world.vma.times(job)) == 2
+
+
+def test_a_job_that_an_operator_ends_during_its_question_is_left_alone(world: World) -> None:
+    job = world.job(percent=30)
+    world.vma.run(job, 31)
+
+    async def story() -> None:
+        async with world.process() as us:
+            world.vma.hold(job)
+            await us.pass_time(6)
+            world.store.fire(job, Event.FAIL, world.clock.time, asked=OPERATOR)
+            us.poller.drop(job)
+            world.vma.release(job)
+            await us.pass_time(20)
+            assert us.schedule == set()
+
+    run(story())
+    assert (world.status(job), world.row(job)["ending"]) == ("failed", "manual")
+    assert len(world.vma.times(job)) == 2
+
+
+def test_it_is_known_when_the_vma_was_last_heard_and_what_is_wrong_with_it(world: World) -> None:
+    job = world.job(percent=30)
+    world.vma.run(job, 31)
+    noon = world.clock.time
+
+    async def story() -> None:
+        async with world.process() as us:
+            assert (us.poller.last_heard, us.poller.last_error) == (noon, None)
+            world.vma.silence(job, "connection refused")
+            await us.pass_time(6)
+            assert (us.poller.last_heard, us.poller.last_error) == (noon, "connection refused")
+            world.vma.forget(job)
+            await us.pass_time(11)
+            assert us.poller.last_heard is not None
+            assert us.poller.last_heard > noon, "a 404 is an answer"
+            assert us.poller.last_error is None
+
+    run(story())
+
+
+def test_the_loop_ends_when_it_is_cancelled_in_the_very_moment_in_which_it_is_woken(world: World) -> None:
+    async def story() -> None:
+        async with world.process() as us:
+            loop = asyncio.create_task(us.poller.ask_loop())
+            await asyncio.sleep(0)
+            us.poller.put("unknown", POLL, delay=100.0)
+            loop.cancel()
+            await asyncio.wait([loop], timeout=1)
+            assert loop.cancelled()
+
+    run(story())

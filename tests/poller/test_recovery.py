@@ -1,0 +1,181 @@
+"""Recovery: every active job is looked at at once, one run at a time, and the run says what came of it."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+from world import OPERATOR, TRIGGER, World, run
+
+from fsm.policy import RecoveryPolicy
+from fsm.states import Event
+from poller import poller as poller_module
+from poller.recovery import RecoveryRunningError
+
+
+@pytest.fixture(autouse=True)
+def quick_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came to nothing is tried again at once."""
+    monkeypatch.setattr(poller_module, "RETRY", 0.01)
+
+
+@pytest.mark.parametrize("count", [0, 1, 11, 500])
+def test_every_job_is_scheduled_and_looked_at_the_eleventh_is_not_special(world: World, count: int) -> None:
+    jobs = world.clone(world.job(percent=30), count - 1) if count > 1 else []
+    jobs += [world.job(percent=30)] if count == 1 else []
+    world.sql("DELETE FROM replication_jobs WHERE id NOT IN (SELECT job_id FROM vma_polling_state)")
+    every = [row.job_id for row in world.store.polled_jobs()]
+    assert len(every) == count
+    for job in every:
+        world.vma.run(job, 40)
+
+    async def story() -> None:
+        async with world.process() as us:
+            assert us.recovery.finished.is_set()
+            assert us.schedule == set(every)
+
+    run(story())
+    [record] = world.runs()
+    assert (record["jobs"], record["looked_at"]) == (count, count)
+    assert record["outcomes"] == ({"running": count} if count else {})
+    assert record["finished_at"] == world.clock.time
+    assert {row["progress_percent"] for row in world.rows(every)} <= {40}
+    assert all(row["recovery_attempted"] for row in world.rows(every))
+
+
+def test_the_record_counts_the_jobs_by_what_came_of_them(world: World) -> None:
+    world.vma.run(world.job(percent=30), 40)
+    world.vma.run(world.job("attaching"), 1)
+    world.vma.complete(world.job(percent=90))
+    world.vma.fail(world.job(percent=30))
+    world.vma.silence(world.job(percent=30, age="5m", heard="4m"))
+    world.vma.garble(world.job(percent=30))
+    world.vma.unsettle(world.job(percent=30), 50)
+    world.job(percent=30)
+    world.vma.run(world.inferred_end(), 60)
+    world.vma.silence(world.inferred_end())
+
+    async def story() -> None:
+        async with world.process():
+            pass
+
+    run(story())
+    [record] = world.runs()
+    assert (record["jobs"], record["looked_at"]) == (10, 10)
+    assert record["outcomes"] == {
+        "running": 3,
+        "completed_on_vma": 1,
+        "failed_on_vma": 1,
+        "waiting_unreachable": 2,
+        "waiting_unintelligible": 1,
+        "waiting_unsettled": 1,
+        "waiting_not_found": 1,
+    }
+
+
+def test_an_end_by_inference_is_counted_as_one(url: str) -> None:
+    world = World(url, RecoveryPolicy(inference_ripe=timedelta(seconds=58)))
+    world.job(percent=30)
+    world.job(percent=92)
+
+    async def story() -> None:
+        async with world.process() as us:
+            await us.pass_time(58.5)
+            await us.recovery.start(TRIGGER)
+            await us.recovery_over()
+
+    run(story())
+    triggered, _startup = world.runs()
+    assert (triggered["outcomes"], triggered["actor"]) == ({"ended_by_inference": 2}, "anna")
+    world.engine.dispose()
+
+
+def test_recovery_marks_every_job_that_it_looked_at_and_no_job_that_is_over(world: World) -> None:
+    absent, silent, over = world.job(percent=30), world.job(percent=30, heard=1), world.job(percent=30)
+    world.vma.silence(silent)
+    world.store.fire(over, Event.FAIL, world.clock.time, asked=OPERATOR)
+
+    async def story() -> None:
+        async with world.process() as us:
+            assert us.schedule == {absent, silent}
+
+    run(story())
+    for job in (absent, silent):
+        row = world.row(job)
+        assert (row["recovery_attempted"], row["recovery_attempted_at"]) == (True, world.clock.time)
+        assert row["recovery_method"] is None, "nothing was decided"
+        assert row["polling_restarted_at"] == world.clock.time
+    assert not world.row(over)["recovery_attempted"]
+
+
+# --- one at a time ---------------------------------------------------------------------------------
+
+
+def test_a_second_trigger_is_refused_with_the_number_of_the_run_that_goes_on(world: World) -> None:
+    job = world.job(percent=30)
+    world.vma.run(job, 40)
+    world.vma.hold(job)
+
+    async def story() -> None:
+        async with world.process() as us:
+            with pytest.raises(RecoveryRunningError, match="recovery run 1 is under way") as refusal:
+                await us.recovery.start(TRIGGER)
+            assert refusal.value.run_id == 1
+            world.vma.release(job)
+            await us.recovery_over()
+            assert (await us.recovery.start(TRIGGER)).run_id == 2
+            await us.recovery_over()
+
+    run(story())
+    assert [r["asked_by"] for r in world.runs()] == ["trigger", "startup"]
+    assert all(r["finished_at"] for r in world.runs())
+
+
+def test_of_two_triggers_at_once_one_is_refused(world: World) -> None:
+    job = world.job(percent=30)
+    world.vma.run(job, 40)
+
+    async def story() -> None:
+        async with world.process() as us:
+            both = await asyncio.gather(*(us.recovery.start(TRIGGER) for _ in range(2)), return_exceptions=True)
+            assert [type(b).__name__ for b in both] == ["Run", "RecoveryRunningError"]
+            await us.recovery_over()
+
+    run(story())
+    assert len(world.runs()) == 2
+
+
+def test_a_run_that_could_not_be_opened_stands_in_nobody_s_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_args: Any) -> int:
+        raise ConnectionError("database is away")
+
+    async def story() -> None:
+        async with world.process() as us:
+            with monkeypatch.context() as broken:
+                broken.setattr(world.store, "open_run", away)
+                with pytest.raises(ConnectionError):
+                    await us.recovery.start(TRIGGER)
+            await us.recovery.start(TRIGGER)
+            await us.recovery_over()
+
+    run(story())
+    assert len(world.runs()) == 2
+
+
+def test_a_run_whose_record_cannot_be_written_is_over_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_args: Any) -> None:
+        raise ConnectionError("database is away")
+
+    async def story() -> None:
+        with monkeypatch.context() as broken:
+            broken.setattr(world.store, "note_run", away)
+            async with world.process() as us:
+                assert us.recovery.run is None
+
+    with capture_logs() as logs:
+        run(story())
+    assert [line["run_id"] for line in logs if line["event"] == "recovery run could not be recorded"] == [1]
+    assert world.runs()[0]["finished_at"] is None

@@ -51,7 +51,7 @@ class OmaFsm:
     async def start(self) -> None:
         """Check the database and start polling; waits in the background for a database that is away.
 
-        SchemaMismatch and SecondProcessError mean that this process must not run.
+        SchemaMismatch, UnknownStatesError and SecondProcessError mean that this process must not run.
         """
         try:
             await self._begin()
@@ -66,7 +66,10 @@ class OmaFsm:
         log.info("Service started", database=self._where, vma=str(self.settings.vma.url))
 
     def prepare(self) -> None:
-        """A database that is empty is set up; one that is older or newer than the code is refused."""
+        """A database that is empty is set up; one that is older or newer than the code is refused.
+
+        SecondProcessError, SchemaMismatch; UnknownStatesError for jobs in states that this release does not have.
+        """
         if self._lock is not None:
             try:
                 self._lock.acquire(timeout=0)
@@ -77,6 +80,8 @@ class OmaFsm:
         if current(self.engine) is None:
             upgrade(self.engine)
         require_current(self.engine)
+        self.store.require_known_states()
+        self.store.note_spec(self.observer.now())
 
     async def _wait_for_database(self) -> None:
         while not self.ready:

@@ -189,17 +189,18 @@ def _original(error: Exception) -> str:
 # --- what the request got wrong ----------------------------------------------------------------------
 
 
-async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """Without the values sent: they may be long, or not even be text."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 # the handler's own condition, for the type checker
     fields = [InvalidField(field=_shown(e["loc"]), message=e["msg"]) for e in error.errors()]
     text = "; ".join(f"{f.field}: {f.message}" for f in fields[:5])
+    if fields[0].field == "body" and "json" not in request.headers.get("content-type", ""):
+        text += "; a body must be JSON, sent with `content-type: application/json`"
     return answer(422, Invalid(error="invalid", message=text, fields=fields))
 
 
 def _shown(where: tuple[Any, ...]) -> str:
-    path = ".".join(str(part) for part in where)[:200]
-    return path.encode(errors="backslashreplace").decode()
+    return ".".join(str(part) for part in where)[:200]
 
 
 async def _http(_request: Request, error: Exception) -> JSONResponse:

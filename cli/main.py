@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli import database, diagram, jobs, serve, settings
+from cli import audit, database, diagram, jobs, serve, settings, spec
 from cli.common import fail
 
 app = typer.Typer(
@@ -16,6 +16,8 @@ app = typer.Typer(
 )
 app.add_typer(database.app, name="db")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(spec.app, name="spec")
+app.add_typer(audit.app, name="audit")
 app.command("serve")(serve.serve)
 app.command("settings")(settings.show)
 app.command("diagram")(diagram.diagram)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, update
 
 from db import contexts, polling
-from db.codec import evidence_to_json, facts_to_json, memory_to_json, verdicts_to_json
+from db.codec import evidence_to_json, facts_to_json, memory_to_json, rate_of, verdicts_to_json
 from db.errors import LostRaceError
 from db.load import Loaded
 from db.tables import DISKS, HISTORY, JOBS
@@ -100,7 +100,7 @@ def _evidence_values(decision: Decision) -> Values:
     if not evidence.verdict.knows_the_job:
         return {"vma_error_classification": evidence.verdict.value, "vma_error_details": _details(evidence)}
     failed = evidence.verdict is Verdict.FAILED
-    rate = min(evidence.throughput_mib_s or 0.0, 99_999_999.0)  # decimal(10,2)
+    rate = rate_of(evidence) or 0.0
     errors = {"vma_error_classification": "failed", "vma_error_details": _details(evidence)}
     return {
         "vma_last_poll_at": decision.at,
@@ -179,6 +179,7 @@ def history_row(decision: Decision) -> Values:
         "verdicts": verdicts_to_json(decision.verdicts),
         "facts": facts_to_json(after),
         "evidence": evidence_to_json(decision.evidence),
+        "facts_before": facts_to_json(decision.before),
         "policy_hash": decision.policy,
         "spec_hash": SPEC_HASH,
         "at": decision.at,

@@ -1,6 +1,7 @@
-"""Values of the machine to and from JSON columns."""
+"""Values of the machine to and from columns."""
 
 from collections.abc import Iterable
+from math import isfinite
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -11,11 +12,18 @@ from fsm.guards import GuardVerdict
 from fsm.memory import Memory
 
 Json = dict[str, Any]
+_MAX_RATE = 99_999_999.0
 
 _MEMORY = TypeAdapter(Memory)
 _EVIDENCE = TypeAdapter(Evidence)
 _FACTS = TypeAdapter(JobFacts)
 _VERDICTS = TypeAdapter(tuple[GuardVerdict, ...])
+
+
+def rate_of(evidence: Evidence) -> float | None:
+    """The throughput in MiB/s as a decimal(10,2) holds it; None if there is none, or it is no number."""
+    told = evidence.throughput_mib_s
+    return None if told is None or not isfinite(told) else min(max(told, 0.0), _MAX_RATE)
 
 
 def memory_to_json(memory: Memory) -> Json:

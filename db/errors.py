@@ -1,5 +1,7 @@
 """What can go wrong between a request and the database, as values; the text is for an operator."""
 
+from collections.abc import Sequence
+
 
 class StoreError(Exception):
     """Any refusal of the store."""
@@ -32,3 +34,37 @@ class UnreadableJobError(StoreError):
     def __init__(self, job_id: str, why: str) -> None:
         super().__init__(f"job {job_id} cannot be read ({why}); it is left alone until its row is mended")
         self.job_id = job_id
+
+
+class UnknownStatesError(StoreError):
+    """Jobs in states that the specification does not have: this release must not serve them.
+
+    `jobs` are (id, state) of the first of `count` rows.
+    """
+
+    def __init__(self, jobs: Sequence[tuple[str, str | None]], count: int, known: Sequence[str]) -> None:
+        named = ", ".join(f"{job_id} ({state or 'no state'})" for job_id, state in jobs)
+        more = f" and {count - len(jobs)} more" if count > len(jobs) else ""
+        super().__init__(
+            f"{_many(count)} in a state that this release does not know, so it must not serve this database: "
+            f"{named}{more}.\n"
+            "Nothing was started or changed. Either start the release that knows these states and let it end them,\n"
+            f"or give the rows of replication_jobs a status that this release knows ({', '.join(known)}):\n"
+            "replicating if the copy may still run, for then the VMA is asked and the job is put right;\n"
+            "completed or failed if it is over.\n"
+            "`oma-fsm spec diff HASH current` shows what became of a state (HASH: spec_hash in job_history)."
+        )
+        self.jobs, self.count = jobs, count
+
+
+class UnknownSpecError(StoreError):
+    """A hash under which this database keeps no specification."""
+
+    def __init__(self, spec_hash: str, known: Sequence[str]) -> None:
+        kept = ", ".join(known) or "none yet: they are kept from the first start of the service on"
+        super().__init__(f"no specification {spec_hash!r} is kept in this database; kept are {kept}")
+        self.spec_hash, self.known = spec_hash, known
+
+
+def _many(jobs: int) -> str:
+    return "1 job stands" if jobs == 1 else f"{jobs} jobs stand"

@@ -138,6 +138,8 @@ def polling_row(row: Row) -> PollingRow:  # type: ignore[type-arg]
 
 
 def _facts(row: Row, disks: Sequence[Disk], proven: set[str], polling: PollingRow | None) -> JobFacts:  # type: ignore[type-arg]
+    if row.created_at is None:
+        raise ValueError("its time of creation is zero")
     memory = memory_from_json(row.rule_memory)
     for disk_id in sorted(proven):
         memory = memory.prove(disk_id)

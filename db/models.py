@@ -3,7 +3,7 @@
 from typing import Final
 
 from db.oma_tables import CbtHistory, OsseaVolume, ReplicationContext, ReplicationJob, VmDisk
-from db.own_tables import JobHistory, PollHistory, PollingState, RecoveryRun
+from db.own_tables import JobHistory, PollHistory, PollingState, RecoveryRun, SpecVersion
 from db.table import Table
 
 METADATA: Final = Table.metadata
@@ -18,5 +18,6 @@ __all__ = [
     "RecoveryRun",
     "ReplicationContext",
     "ReplicationJob",
+    "SpecVersion",
     "VmDisk",
 ]

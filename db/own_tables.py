@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Double, Index, Integer, UniqueConstraint
+from sqlalchemy import Column, Double, Index, Integer, String, UniqueConstraint
 from sqlmodel import Field
 
 from db.table import OPTIONS, Table, count, flag, job, serial, text, time
@@ -52,6 +52,7 @@ class JobHistory(Table, table=True):
     verdicts: list[dict[str, Any]] = Field(sa_column=Column(Json, nullable=False))
     facts: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))  # of the job after the move
     evidence: dict[str, Any] | None = Field(None, sa_column=Column(Json))
+    facts_before: dict[str, Any] | None = Field(None, sa_column=Column(Json))  # the job as it was decided on
     policy_hash: str = Field(sa_column=text(16, nullable=False))
     spec_hash: str = Field(sa_column=text(16, nullable=False))
     at: datetime = Field(sa_column=time(nullable=False))
@@ -87,3 +88,14 @@ class RecoveryRun(Table, table=True):
     jobs: int = Field(0, sa_column=count(Integer))
     looked_at: int = Field(0, sa_column=count(Integer))
     outcomes: dict[str, int] | None = Field(None, sa_column=Column(Json))
+
+
+class SpecVersion(Table, table=True):
+    """A specification that has served this database, by its hash."""
+
+    __tablename__ = "spec_versions"
+    __table_args__ = (OPTIONS,)
+
+    hash: str = Field(sa_column=Column(String(16), primary_key=True))
+    snapshot: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
+    first_seen_at: datetime = Field(sa_column=time(nullable=False))

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
+from db.codec import rate_of
 from db.load import Loaded, PollingRow, chunks
 from db.tables import POLLING, POLLS
 from db.types import TEXT, cut
@@ -142,7 +143,7 @@ def _poll_row(decision: Decision) -> Values:
         "verdict": evidence.verdict.value,
         "percent": decision.after.percent,
         "bytes_transferred": decision.after.bytes_transferred,
-        "throughput_mib_s": evidence.throughput_mib_s,
+        "throughput_mib_s": rate_of(evidence),
         "error": cut(evidence.error, TEXT),
     }
 

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import Connection, Engine, insert, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
-from db import change_ids, jobs, polling
+from db import change_ids, jobs, polling, specs
 from db.apply import Applied, apply
 from db.engine import read, write
 from db.errors import LostRaceError
@@ -98,7 +98,7 @@ class Store:
         return decide(self.facts(job_id), event, None, now, asked=asked, policy=self.policy)
 
     def fire(self, job_id: str, event: Event, now: datetime, *, asked: Asked) -> Applied:
-        """Fire an event of the workflow or of an operator. NotFoundError, UnreadableJobError; a refusal is a decision."""
+        """Fire an event of the workflow or of an operator. NotFoundError, UnreadableJobError; a refusal is no error."""
         return self._write(lambda c: self._fire(c, job_id, event, now, asked))
 
     def _fire(self, connection: Connection, job_id: str, event: Event, now: datetime, asked: Asked) -> Applied:
@@ -170,6 +170,17 @@ class Store:
     def abandon_runs(self, now: datetime) -> None:
         """Close the runs that a killed process left open."""
         self._write(lambda c: c.execute(update(RUNS).where(RUNS.c.finished_at.is_(None)).values(finished_at=now)))
+
+    # --- the specification -----------------------------------------------------------------------
+
+    def note_spec(self, now: datetime) -> bool:
+        """Keep this release's specification with the database; False if it was known."""
+        return self._write(lambda c: specs.note(c, now))
+
+    def require_known_states(self) -> None:
+        """UnknownStatesError if a job stands in a state that this release's specification does not have."""
+        with read(self.engine) as connection:
+            specs.require_known_states(connection)
 
     # --- transactions ----------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, case, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, RowMapping, case, cast, func, select
 
 from db.errors import NotFoundError
 from db.tables import CONTEXTS, HISTORY, JOBS, POLLING, POLLS, RUNS
@@ -85,11 +85,16 @@ def polling_totals(connection: Connection) -> RowMapping:
     active = case((POLLING.c.is_active.is_(True), 1))
     query = select(
         func.count(active).label("active"),
-        func.coalesce(func.sum(POLLING.c.total_polls), 0).label("total_polls"),
-        func.coalesce(func.sum(POLLING.c.successful_polls), 0).label("successful_polls"),
+        _sum(POLLING.c.total_polls).label("total_polls"),
+        _sum(POLLING.c.successful_polls).label("successful_polls"),
         func.max(POLLING.c.last_poll_at).label("last_poll_at"),
     )
     return connection.execute(query).mappings().one()
+
+
+def _sum(column: ColumnElement[int]) -> ColumnElement[int]:
+    """The servers sum whole numbers to decimals."""
+    return cast(func.coalesce(func.sum(column), 0), BigInteger)
 
 
 def polled(connection: Connection, *, limit: int, offset: int = 0) -> Sequence[RowMapping]:
@@ -117,7 +122,10 @@ def state_counts(connection: Connection) -> dict[str, int]:
 def inference_counts(connection: Connection) -> tuple[int, int]:
     """(inferred ends, inferences that evidence overturned) over all history."""
     inferred = case((HISTORY.c.ending == "inferred", 1))
-    overturned = case((HISTORY.c.edge.in_(("runs_after_all", "settles_after_all")), 1))
+    ran = HISTORY.c.edge.in_(("runs_after_all", "settles_after_all"))
+    completed = (HISTORY.c.edge == "done_after_all") & (HISTORY.c.from_state == State.FAILED.value)
+    failed = (HISTORY.c.edge == "broke_after_all") & (HISTORY.c.from_state == State.COMPLETED.value)
+    overturned = case((ran | completed | failed, 1))
     row = connection.execute(select(func.count(inferred), func.count(overturned))).one()
     return int(row[0]), int(row[1])
 

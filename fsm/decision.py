@@ -1,17 +1,19 @@
 """A decision is a value: what was asked, what every guard said, and how the job looks afterwards."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from fsm.evidence import Evidence
 from fsm.facts import Asked, JobFacts
 from fsm.guards import GuardVerdict
-from fsm.memory import Memory
 from fsm.spec import Edge, Kind
 from fsm.states import ENDED, Asker, Effect, Ending, Event, RecoveryMethod, State, Verdict
+from fsm.values import changed
 
 _VALIDATING = (Verdict.RUNNING, Verdict.COMPLETED, Verdict.FAILED)
+_TIMED = ("not_found", "unreachable", "settling", "still", "ended_from")  # what a job that moves on leaves behind
 
 
 class Outcome(StrEnum):
@@ -101,50 +103,47 @@ def reason_of(edge: Edge, asked: Asked, evidence: Evidence | None) -> str | None
 
 def take(edge: Edge, seen: JobFacts, evidence: Evidence | None, asked: Asked, now: datetime) -> JobFacts:
     """The job after an edge was taken. `seen` are its facts with the evidence absorbed."""
-    after = seen if edge.kind is Kind.STAY else _move(edge, seen, now)
+    changes = _move(edge, seen, now) if edge.target is not None else {}
     if evidence is not None and evidence.verdict is not Verdict.UNREACHABLE:
-        after = replace(after, memory=after.memory.attend(edge.attention, now))
+        changes["memory"] = changes.get("memory", seen.memory).attend(edge.attention, now)
     if Effect.STOP_POLLING in edge.effects:
-        after = replace(after, watched=False)
-    if {Effect.START_POLLING, Effect.RESTART_POLLING} & set(edge.effects):
-        after = replace(after, polling_since=now)
-    return _recovery(after, edge, evidence, asked)
+        changes["watched"] = False
+    if Effect.START_POLLING in edge.effects or Effect.RESTART_POLLING in edge.effects:
+        changes["polling_since"] = now
+    changes |= _recovery(seen, edge, evidence, asked)
+    return changed(seen, **changes)
 
 
-def _move(edge: Edge, seen: JobFacts, now: datetime) -> JobFacts:
-    if edge.target is None:
-        return seen
-    complete = edge.target is State.COMPLETED and edge.ending is Ending.CONFIRMED  # an operator's word moves no bytes
-    return replace(
-        seen,
-        state=edge.target,
-        version=seen.version + 1,
-        entered_at=now,
-        ending=edge.ending,
-        watched=Effect.WATCH in edge.effects,
-        percent=100.0 if complete else seen.percent,
-        bytes_transferred=max(seen.total_bytes, seen.bytes_transferred) if complete else seen.bytes_transferred,
-        memory=_memory_after_move(edge, seen),
-    )
+def _move(edge: Edge, seen: JobFacts, now: datetime) -> dict[str, Any]:
+    changes: dict[str, Any] = {
+        "state": edge.target,
+        "version": seen.version + 1,
+        "entered_at": now,
+        "ending": edge.ending,
+        "watched": Effect.WATCH in edge.effects,
+        "memory": changed(seen.memory, **_memory_after_move(edge, seen)),
+    }
+    if edge.target is State.COMPLETED and edge.ending is Ending.CONFIRMED:  # an operator's word moves no bytes
+        changes |= {"percent": 100.0, "bytes_transferred": max(seen.total_bytes, seen.bytes_transferred)}
+    return changes
 
 
-def _memory_after_move(edge: Edge, seen: JobFacts) -> Memory:
+def _memory_after_move(edge: Edge, seen: JobFacts) -> dict[str, Any]:
     """Garbage is timed across moves of the workflow; an end, or a new life after one, needs no operator any more."""
-    memory = seen.memory
-    if edge.target in ENDED or seen.state in ENDED:
-        memory = replace(memory, attention=None, attention_since=None)
-    if edge.target in ENDED:
-        came_from = memory.ended_from if seen.state in ENDED else seen.state
-        return replace(memory, ended_from=came_from, watched_seconds=0.0)
-    return replace(memory, not_found=None, unreachable=None, settling=None, still=None, ended_from=None)
+    over, was_over = edge.target in ENDED, seen.state in ENDED
+    calm = {"attention": None, "attention_since": None} if over or was_over else {}
+    if over:
+        came_from = seen.memory.ended_from if was_over else seen.state
+        return {**calm, "ended_from": came_from, "watched_seconds": 0.0}
+    return {**calm, **dict.fromkeys(_TIMED)}
 
 
-def _recovery(after: JobFacts, edge: Edge, evidence: Evidence | None, asked: Asked) -> JobFacts:
-    attempted = after.recovery_attempted or asked.by.is_recovery
+def _recovery(seen: JobFacts, edge: Edge, evidence: Evidence | None, asked: Asked) -> dict[str, Any]:
+    attempted = seen.recovery_attempted or asked.by.is_recovery
     if not attempted and asked.by is not Asker.OPERATOR:
-        return after
-    method = _method(edge, evidence, asked) or after.recovery_method
-    return replace(after, recovery_attempted=attempted, recovery_method=method)
+        return {}
+    method = _method(edge, evidence, asked) or seen.recovery_method
+    return {"recovery_attempted": attempted, "recovery_method": method}
 
 
 def _method(edge: Edge, evidence: Evidence | None, asked: Asked) -> RecoveryMethod | None:

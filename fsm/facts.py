@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from fsm.evidence import Evidence
 from fsm.memory import Memory
@@ -88,7 +89,10 @@ class VmFacts:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that a guard sees. The facts already include what the present evidence added."""
+    """All that a guard sees. The facts already include what the present evidence added.
+
+    `said` is filled by the guards, so that none is judged twice in one situation.
+    """
 
     facts: JobFacts
     evidence: Evidence | None
@@ -96,6 +100,7 @@ class Situation:
     now: datetime
     policy: RecoveryPolicy = DEFAULT_POLICY
     vm: VmFacts = VmFacts()
+    said: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # verdict by guard
 
     def age(self, since: datetime) -> timedelta:
         """Wall-clock age, never negative."""

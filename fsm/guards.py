@@ -1,9 +1,11 @@
 """The guards: each gives a verdict with what it saw, what it wants, and when time alone would change it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from fsm.facts import Situation
 from fsm.states import SETUP, Asker, Ending, Verdict
@@ -25,12 +27,12 @@ class GuardVerdict:
         return None if self.passed else self.flips_at
 
     def __str__(self) -> str:
-        when = "" if self.becomes_true_at is None else f", from {self.becomes_true_at:%Y-%m-%d %H:%M:%S}Z on"
+        at = self.becomes_true_at
+        when = "" if at is None else f", from {at.replace(tzinfo=None).isoformat(' ', 'seconds')}Z on"
         return f"{self.name}: wants {self.limit}, is {self.observed}{when}"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """A guard's finding, before it has a name."""
 
     passed: bool
@@ -39,28 +41,54 @@ class Check:
     flips_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+class Join(StrEnum):
+    """How a guard is made of its parts."""
+
+    NOT = "not"
+    AND = "and"
+    OR = "or"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Guard:
-    """A named condition of an edge. `says` is its text in diagrams and tables."""
+    """A named condition of an edge. `says` is its text in diagrams and tables; `parts` are the guards it is made of."""
 
     name: str
     says: str
     check: Callable[[Situation], Check]
+    join: Join | None = None
+    parts: tuple["Guard", ...] = ()
 
     def __call__(self, situation: Situation) -> GuardVerdict:
-        """Judge the situation."""
-        found = self.check(situation)
-        return GuardVerdict(self.name, found.passed, found.observed, found.limit, found.flips_at)
+        """Judge the situation; a guard that has judged it already says the same again."""
+        verdict: GuardVerdict | None = situation.said.get(self)
+        if verdict is None:
+            found = self.check(situation)
+            verdict = GuardVerdict(self.name, *found)
+            situation.said[self] = verdict
+        return verdict
+
+    @property
+    def formula(self) -> str:
+        """What it is made of, by name; empty for a guard without parts."""
+        names = [part.name for part in self.parts]
+        return f"not {names[0]}" if self.join is Join.NOT else f" {self.join} ".join(names)
+
+    def family(self) -> Iterator["Guard"]:
+        """The guard, and all that it is made of."""
+        yield self
+        for part in self.parts:
+            yield from part.family()
 
 
 def negation(guard: Guard, name: str, says: str) -> Guard:
     """The guard that passes exactly when the other does not."""
 
     def check(situation: Situation) -> Check:
-        found = guard.check(situation)
-        return replace(found, passed=not found.passed, limit=says)
+        found = guard(situation)
+        return Check(not found.passed, found.observed, says, found.flips_at)
 
-    return Guard(name, says, check)
+    return Guard(name, says, check, Join.NOT, (guard,))
 
 
 def conjunction(name: str, says: str, *guards: Guard) -> Guard:
@@ -74,7 +102,7 @@ def conjunction(name: str, says: str, *guards: Guard) -> Guard:
         at = max(known) if failed and len(known) == len(flips) else None
         return Check(not failed, "; ".join(map(str, failed)) or "so", says, at)
 
-    return Guard(name, says, check)
+    return Guard(name, says, check, Join.AND, guards)
 
 
 def disjunction(name: str, says: str, *guards: Guard) -> Guard:
@@ -87,11 +115,12 @@ def disjunction(name: str, says: str, *guards: Guard) -> Guard:
         at = None if passed else min(flips, default=None)
         return Check(bool(passed), ", ".join(passed) or "neither", says, at)
 
-    return Guard(name, says, check)
+    return Guard(name, says, check, Join.OR, guards)
 
 
 def _plain(name: str, says: str, test: Callable[[Situation], bool], otherwise: str) -> Guard:
-    return Guard(name, says, lambda s: Check(test(s), says if test(s) else otherwise, says))
+    holds, fails = Check(True, says, says), Check(False, otherwise, says)
+    return Guard(name, says, lambda s: holds if test(s) else fails)
 
 
 def _aged(
@@ -110,6 +139,7 @@ def _aged(
     return Guard(name, says, check)
 
 
+@lru_cache
 def duration(span: timedelta) -> str:
     """A span as an operator reads it: 90s, 30m, 2h."""
     seconds = span.total_seconds()

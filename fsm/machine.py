@@ -5,8 +5,9 @@ throw-away cursor; all guards of a candidate edge are run, so that a refusal can
 """
 
 import logging
+import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any, Final, cast
@@ -21,7 +22,8 @@ from fsm.guards import GuardVerdict
 from fsm.policy import DEFAULT_POLICY, RecoveryPolicy
 from fsm.progress import absorb
 from fsm.spec import EDGES, Edge, Kind
-from fsm.states import ENDED, Asker, Effect, Event, State, event_of
+from fsm.states import ENDED, VMA_EVENTS, Asker, Effect, Event, State, event_of
+from fsm.values import changed
 
 UNBORN: Final = "(new)"  # the pseudo-state that a job is created from
 logging.getLogger("transitions").setLevel(logging.WARNING)
@@ -78,6 +80,10 @@ def build(edges: Iterable[Edge] = EDGES) -> JobMachine:
     return machine
 
 
+if os.environ.get("OMA_FSM_CHECK_SPEC"):  # in development: it takes longer than everything else here
+    from fsm.checks import require_sound
+
+    require_sound()
 MACHINE: Final = build()
 
 
@@ -96,39 +102,51 @@ def decide(
     Evidence belongs to `vma_…` events and to no other; ValueError if it is missing or not of that verdict.
     """
     _require_evidence(event, evidence)
-    asked = asked or Asked(Asker.WORKFLOW if evidence is None else Asker.POLL)
-    seen = facts if evidence is None else absorb(facts, evidence)
-    cursor = Cursor(
-        UNBORN if event is Event.CREATE else facts.state.value,
-        Situation(seen, evidence, asked, now, policy, vm or VmFacts()),
-    )
-    blank = Decision(event, Outcome.ILLEGAL, facts, facts, asked, now, policy.fingerprint, evidence=evidence)
+    s = situation_of(facts, evidence, now, asked, policy, vm)
+    cursor = Cursor(UNBORN if event is Event.CREATE else facts.state.value, s)
     fired = MACHINE.events[event.value]
-    if cursor.state not in fired.transitions:
-        return blank
-    fired.trigger(cursor)
-    blank = replace(blank, verdicts=tuple(cursor.verdicts))
-    if cursor.edge is None:
-        return replace(blank, outcome=Outcome.REFUSED)
-    return _accept(blank, cursor.edge, seen)
+    legal = cursor.state in fired.transitions
+    if legal:
+        fired.trigger(cursor)
+    found = tuple(cursor.verdicts)
+    edge = cursor.edge
+    if edge is None:
+        outcome = Outcome.REFUSED if legal else Outcome.ILLEGAL
+        return Decision(
+            event, outcome, facts, facts, s.asked, now, policy.fingerprint, verdicts=found, evidence=evidence
+        )
+    reason = reason_of(edge, s.asked, evidence) if edge.kind is Kind.MOVE else None
+    after = _after(edge, facts, s)
+    return Decision(
+        event, outcome_of(edge), facts, after, s.asked, now, policy.fingerprint,
+        edge.name, edge.effects, found, reason, evidence,
+    )  # fmt: skip
 
 
-def _accept(blank: Decision, edge: Edge, seen: JobFacts) -> Decision:
-    kept = seen if edge.kind is not Kind.IGNORE else blank.before
-    if Effect.RECORD_PROGRESS not in edge.effects and blank.before.state in ENDED:
-        kept = _without_progress(kept, blank.before)
-    return replace(
-        blank,
-        outcome=outcome_of(edge),
-        edge=edge.name,
-        effects=edge.effects,
-        after=kept if edge.kind is Kind.IGNORE else take(edge, kept, blank.evidence, blank.asked, blank.at),
-        reason=reason_of(edge, blank.asked, blank.evidence) if edge.kind is Kind.MOVE else None,
+def situation_of(
+    facts: JobFacts,
+    evidence: Evidence | None,
+    now: datetime,
+    asked: Asked | None = None,
+    policy: RecoveryPolicy = DEFAULT_POLICY,
+    vm: VmFacts | None = None,
+) -> Situation:
+    """What the guards see of a job that is asked about, or that an answer has come for."""
+    asked = asked or Asked(Asker.WORKFLOW if evidence is None else Asker.POLL)
+    return Situation(
+        facts if evidence is None else absorb(facts, evidence), evidence, asked, now, policy, vm or VmFacts()
     )
+
+
+def _after(edge: Edge, before: JobFacts, s: Situation) -> JobFacts:
+    if edge.kind is Kind.IGNORE:
+        return before
+    silent = before.state in ENDED and Effect.RECORD_PROGRESS not in edge.effects
+    return take(edge, _without_progress(s.facts, before) if silent else s.facts, s.evidence, s.asked, s.now)
 
 
 def _without_progress(seen: JobFacts, before: JobFacts) -> JobFacts:
-    return replace(
+    return changed(
         seen,
         percent=before.percent,
         bytes_transferred=before.bytes_transferred,
@@ -149,10 +167,7 @@ def decide_on(
 
 
 def _require_evidence(event: Event, evidence: Evidence | None) -> None:
-    carries = event.value.startswith("vma_")
-    if not carries and evidence is None:
-        return
-    if not carries or evidence is None or event_of(evidence.verdict) is not event:
-        verdict = "none" if evidence is None else evidence.verdict
-        msg = f"event {event} does not go with evidence {verdict}"
+    fits = event not in VMA_EVENTS if evidence is None else event is event_of(evidence.verdict)
+    if not fits:
+        msg = f"event {event} does not go with evidence {'none' if evidence is None else evidence.verdict}"
         raise ValueError(msg)

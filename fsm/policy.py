@@ -3,6 +3,7 @@
 import hashlib
 import re
 from datetime import timedelta
+from functools import cached_property
 from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -85,7 +86,7 @@ class RecoveryPolicy(BaseModel):
         grace: timedelta = getattr(self, f"grace_{state}")
         return grace
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Short hash of all values, stamped into history."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]

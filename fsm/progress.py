@@ -2,51 +2,50 @@
 
 from dataclasses import replace
 from math import isnan
+from typing import Any
 
 from fsm.evidence import Evidence
 from fsm.facts import Disk, JobFacts
-from fsm.memory import DiskMemory, remember
+from fsm.memory import DiskMemory, Memory, remember
+
+Progress = dict[str, Any]  # the fields of JobFacts that an answer changes
 
 
 def absorb(facts: JobFacts, evidence: Evidence) -> JobFacts:
-    """The facts with what the answer adds: memory, sign of life, progress. State and version are untouched."""
+    """The facts with what the answer adds: memory, sign of life, progress. State and version are untouched.
+
+    An answer that lacks the progress leaves it alone.
+    """
     memory = remember(facts.memory, evidence, setup=facts.in_setup)
-    heard = evidence.observed_at if evidence.verdict.knows_the_job else facts.heard_at
-    return with_progress(replace(facts, memory=memory, heard_at=heard), evidence)
-
-
-def with_progress(facts: JobFacts, evidence: Evidence) -> JobFacts:
-    """The facts with progress taken anew; an answer that lacks it leaves it alone."""
     if not evidence.verdict.knows_the_job:
-        return facts
-    if not facts.disks:
-        return _of_the_answer(facts, evidence)
-    return _of_the_disks(facts, evidence)
+        return replace(facts, memory=memory)
+    progress = _of_the_disks(facts, memory, evidence) if facts.disks else _of_the_answer(facts, evidence)
+    return replace(facts, memory=memory, heard_at=evidence.observed_at, **progress)
 
 
-def _of_the_answer(facts: JobFacts, evidence: Evidence) -> JobFacts:
+def _of_the_answer(facts: JobFacts, evidence: Evidence) -> Progress:
     """The progress of a job whose disks are not known: what the answer says of the whole."""
     total = max(evidence.total_bytes or facts.total_bytes, 0)
     if evidence.bytes_transferred is None or not total:
-        return _by_percent(facts, evidence)
+        return _by_percent(evidence)
     done = max(0, min(evidence.bytes_transferred, total))
-    return replace(facts, percent=100.0 * done / total, bytes_transferred=done, total_bytes=total)
+    return {"percent": 100.0 * done / total, "bytes_transferred": done, "total_bytes": total}
 
 
-def _of_the_disks(facts: JobFacts, evidence: Evidence) -> JobFacts:
-    counted = [_disk_bytes(d, facts.memory.disk(d.disk_id)) for d in facts.disks]
+def _of_the_disks(facts: JobFacts, memory: Memory, evidence: Evidence) -> Progress:
+    counted = [_disk_bytes(d, memory.disk(d.disk_id)) for d in facts.disks]
     done, total = sum(done for done, _ in counted), sum(total or 0 for _, total in counted)
     brought = any(d.proven or d.bytes_transferred is not None for d in evidence.disks)
     if not (brought and total):  # a percentage may be one disk's: it never speaks for several
-        return _by_percent(facts, evidence) if len(facts.disks) == 1 else facts
+        return _by_percent(evidence) if len(facts.disks) == 1 else {}
     sized = sum(total is not None for _, total in counted) / len(counted)
-    return replace(facts, percent=100.0 * done / total * sized, bytes_transferred=done, total_bytes=total)
+    return {"percent": 100.0 * done / total * sized, "bytes_transferred": done, "total_bytes": total}
 
 
-def _by_percent(facts: JobFacts, evidence: Evidence) -> JobFacts:
+def _by_percent(evidence: Evidence) -> Progress:
     if evidence.percent is None or isnan(evidence.percent):
-        return facts
-    return replace(facts, percent=max(0.0, min(100.0, evidence.percent)))
+        return {}
+    return {"percent": max(0.0, min(100.0, evidence.percent))}
 
 
 def _disk_bytes(disk: Disk, seen: DiskMemory) -> tuple[int, int | None]:

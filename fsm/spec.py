@@ -6,7 +6,7 @@ a job that stays carries the reasons why it did not move.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -209,8 +209,10 @@ def moves() -> frozenset[tuple[State | None, State]]:
 
 
 def spec_hash() -> str:
-    """Short hash of the whole table, stamped into history."""
-    rows = [
-        (e.name, e.event, e.sources, e.target, e.kind, e.ending, [x.name for x in e.guards], e.effects) for e in EDGES
-    ]
+    """Short hash of all that the table decides, stamped into history. Rewording a `why` does not change it."""
+    rows = [(replace(e, guards=(), why=""), [_meaning(x) for x in e.guards]) for e in EDGES]
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:12]
+
+
+def _meaning(guard: Guard) -> list[tuple[str, str, str]]:
+    return [(x.name, x.says, x.formula) for x in guard.family()]

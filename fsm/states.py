@@ -48,7 +48,7 @@ class Verdict(StrEnum):
         return self in _KNOWING
 
 
-_KNOWING: Final = frozenset({Verdict.RUNNING, Verdict.COMPLETED, Verdict.FAILED, Verdict.UNSETTLED})
+_KNOWING: Final = (Verdict.RUNNING, Verdict.COMPLETED, Verdict.FAILED, Verdict.UNSETTLED)
 
 
 class Event(StrEnum):
@@ -73,10 +73,11 @@ class Event(StrEnum):
 
 def event_of(verdict: Verdict) -> Event:
     """The event by which a verdict reaches a job."""
-    return Event(f"vma_{verdict}")
+    return _EVENT_OF[verdict]
 
 
-VMA_EVENTS: Final = tuple(event_of(v) for v in Verdict)
+_EVENT_OF: Final = {v: Event(f"vma_{v}") for v in Verdict}
+VMA_EVENTS: Final = tuple(_EVENT_OF.values())
 WORKFLOW_TARGETS: Final = {
     Event.ATTACH: State.ATTACHING,
     Event.CONFIGURE: State.CONFIGURING,

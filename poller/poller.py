@@ -41,6 +41,7 @@ class Poller:
         self._wake = asyncio.Event()
         self._answers: asyncio.Queue[Answer] = asyncio.Queue()
         self._asking: dict[str, asyncio.Task[None]] = {}
+        self._applying: asyncio.Task[list[Applied]] | None = None
         self._vain: Counter[str] = Counter()  # answers in a row that came to nothing, by job
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="poll-writer")
 
@@ -105,13 +106,20 @@ class Poller:
     def _ask_one(self, job_id: str, loaded: Loaded | None, asked: Asked) -> None:
         """A job that ended, vanished, or whose polling row was switched off leaves the schedule here."""
         if loaded is None or not loaded.facts.polled or loaded.polling is None or not loaded.polling.is_active:
-            log.debug("job leaves the schedule", job_id=job_id, known=loaded is not None)
-            self.drop(job_id)
-            self._tell(job_id, None)
+            self._leave(job_id, asked)
             return
         task = asyncio.create_task(self._question(loaded.facts, asked), name=f"ask {job_id}")
         self._asking[job_id] = task
         task.add_done_callback(lambda _: self._asking.pop(job_id, None))
+
+    def _leave(self, job_id: str, asked: Asked) -> None:
+        entry = self.schedule.get(job_id)
+        if entry is not None and entry.again:  # somebody changed something while the job was read
+            self._again(job_id, 0.0, asked)
+            return
+        log.debug("job leaves the schedule", job_id=job_id)
+        self.drop(job_id)
+        self._tell(job_id, None)
 
     async def _question(self, facts: JobFacts, asked: Asked) -> None:
         try:
@@ -139,7 +147,8 @@ class Poller:
             batch = [await self._answers.get()]
             while len(batch) < BATCH and not self._answers.empty():
                 batch.append(self._answers.get_nowait())
-            await self.apply(batch)
+            self._applying = asyncio.create_task(self.apply(batch), name="apply batch")
+            await asyncio.shield(self._applying)  # what is being written when we stop is settled all the same
 
     async def apply(self, batch: Sequence[Answer]) -> list[Applied]:
         """Apply answers; what could not be written is asked again: the VMA still knows it."""
@@ -203,8 +212,9 @@ class Poller:
 
     async def drain(self, patience: float) -> None:
         """Let the questions under way come back and write what came; call with the loops cancelled."""
-        if self._asking:
-            await asyncio.wait(self._asking.values(), timeout=patience)
+        under_way = [*self._asking.values(), *([self._applying] if self._applying else [])]
+        if under_way:
+            await asyncio.wait(under_way, timeout=patience)
         for task in self._asking.values():
             task.cancel()
         batch = [self._answers.get_nowait() for _ in range(self._answers.qsize())]

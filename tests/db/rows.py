@@ -117,6 +117,7 @@ def put_own_rows(engine: Engine, job_id: str = "job-pgtest1") -> None:
             ("vma_poll_history", {"job_id": job_id, "at": NOON, "verdict": "running"}),
             ("job_history", history(job_id, 1)),
             ("recovery_runs", {"started_at": NOON, "asked_by": "startup"}),
+            ("spec_versions", {"hash": "s", "snapshot": {}, "first_seen_at": NOON}),
         ):
             connection.execute(METADATA.tables[table].insert().values(**row))
 

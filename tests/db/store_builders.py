@@ -1,14 +1,14 @@
 """One VM and its jobs in a store, as the workflow and the VMA see them. Every VM has names of its own, so tests share
 a database."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
-from sqlalchemy import RowMapping, Table, select, update
+from sqlalchemy import Connection, RowMapping, Table, select, update
 
 from db import views
 from db.apply import Applied
@@ -22,6 +22,7 @@ from fsm.evidence import DiskEvidence, Evidence
 from fsm.facts import Asked, JobFacts
 from fsm.states import Asker, Event, Verdict
 
+Seen = TypeVar("Seen")
 NOW = datetime(2026, 3, 2, 12, 0, 0, 123456, tzinfo=UTC)
 STARTED = NOW - timedelta(days=10)  # of our process
 MIB = 1 << 20
@@ -124,8 +125,8 @@ class Vm:
     def lose(self, done: int = 0) -> "Vm":
         """The VMA forgets a replicating job for long enough: an inferred end (failed up to 90 %, else completed)."""
         self.hear("running", done=done)
-        for _ in range(15):
-            self.wait(seconds=10).hear("not_found")
+        for _ in range(3):
+            self.wait(seconds=30).hear("not_found")
         assert self.facts.ending == "inferred", self.facts
         return self
 
@@ -139,7 +140,7 @@ class Vm:
     @property
     def row(self) -> RowMapping:
         """The job's row with its polling row."""
-        return self.ask(views.job_row)
+        return self.look(views.job_row)
 
     @property
     def context(self) -> RowMapping:
@@ -156,19 +157,19 @@ class Vm:
     @property
     def history(self) -> Sequence[RowMapping]:
         """The job's transitions."""
-        return self.ask(views.history)
+        return self.look(views.history)
 
     @property
     def polls(self) -> list[RowMapping]:
         """The job's kept polls, oldest first."""
-        return list(reversed(self.ask(views.polls)))
+        return list(reversed(self.look(views.polls)))
 
     @property
     def disks(self) -> Sequence[RowMapping]:
         """The VM's disks."""
         return rows(self.store, DISKS, vm_context_id=self.context["context_id"])
 
-    def ask(self, view: Any) -> Any:
+    def look(self, view: Callable[[Connection, str], Seen]) -> Seen:
         """A view of the newest job."""
         with read(self.store.engine) as connection:
             return view(connection, self.job_id)

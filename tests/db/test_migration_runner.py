@@ -16,7 +16,7 @@ from migrations.comparison import VERSION_TABLE
 from migrations.errors import AdoptedError, MigrationBusyError, NotAnOmaError, SchemaMismatch, UnknownRevisionError
 from migrations.turn import alone
 
-BASELINE, RECOVERY, POLLING, MACHINE = runner.revisions()
+BASELINE, RECOVERY, POLLING, MACHINE, *_, HEAD = runner.revisions()
 MIGRATE = """
 import sys
 from db.engine import make_engine
@@ -68,16 +68,16 @@ def test_a_migration_that_was_killed_half_way_is_finished_by_the_next_run(engine
 def test_a_database_without_schema_is_at_none_and_says_what_to_run(engine: Engine) -> None:
     assert runner.current(engine) is None
     with pytest.raises(
-        SchemaMismatch, match=rf"is at schema none, this release wants {MACHINE}: run `oma-fsm db upgrade`"
+        SchemaMismatch, match=rf"is at schema none, this release wants {HEAD}: run `oma-fsm db upgrade`"
     ):
         runner.require_current(engine)
 
 
 def test_an_older_database_says_what_to_run(engine: Engine) -> None:
     runner.upgrade(engine, RECOVERY)
-    with pytest.raises(SchemaMismatch, match=rf"{RECOVERY}.* wants {MACHINE}.*oma-fsm db upgrade") as mismatch:
+    with pytest.raises(SchemaMismatch, match=rf"{RECOVERY}.* wants {HEAD}.*oma-fsm db upgrade") as mismatch:
         runner.require_current(engine)
-    assert (mismatch.value.found, mismatch.value.wanted) == (RECOVERY, MACHINE)
+    assert (mismatch.value.found, mismatch.value.wanted) == (RECOVERY, HEAD)
 
 
 def test_a_newer_database_asks_for_the_newer_release_and_is_left_alone(migrated: Engine) -> None:

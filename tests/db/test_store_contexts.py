@@ -73,6 +73,12 @@ def test_a_failure_that_transferred_something_spoils_the_earlier_copy(vm: Vm, an
     assert (status(vm), vm.context["last_successful_job_id"]) == ("failed", first)
 
 
+def test_a_failure_that_is_the_first_to_tell_of_progress_spoils_the_earlier_copy(vm: Vm) -> None:
+    vm.complete()
+    vm.wait(hours=1).replicate().hear("failed", percent=3.0)
+    assert (vm.row["bytes_transferred"], status(vm)) == (0, "failed")
+
+
 def test_a_failure_after_a_disk_was_copied_unseen_spoils_the_earlier_copy(vm: Vm) -> None:
     vm.complete()
     vm.wait(hours=1).replicate(disks=2)
@@ -149,6 +155,12 @@ def test_an_older_job_that_is_ruled_complete_does_not_heal_the_newer_ones_failur
     vm.fire(FAIL)
     vm.fire(COMPLETE, OPERATOR, job_id=older)
     assert (status(vm), counters(vm)) == ("failed", (2, 1, 1))
+
+
+def test_the_job_that_holds_the_vm_decides_even_if_the_clock_was_set_back(vm: Vm) -> None:
+    vm.complete()
+    vm.wait(hours=-1).replicate().hear("completed", done=SIZE)
+    assert (status(vm), vm.context["current_job_id"], counters(vm)) == ("ready_for_failover", None, (2, 2, 0))
 
 
 def test_the_last_successful_job_is_the_newest_run_that_succeeded(vm: Vm) -> None:

@@ -137,7 +137,10 @@ def test_a_question_that_the_client_still_holds_is_not_put_a_second_time(world: 
                 assert found(us, await us.monitor.cycle()) == []
             world.sql("UPDATE vma_polling_state SET is_active = 0 WHERE job_id = :job", job=job)
             assert found(us, await us.monitor.cycle()) == [(job, Drift.MISSING)]
-            await us.pass_time(1)
+            entry = us.poller.schedule.get(job)
+            assert entry is not None
+            assert entry.in_flight_since is not None
+            assert entry.again, "its turn comes after the answer"
             world.vma.release(job)
             await us.settle()
 

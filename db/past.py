@@ -1,0 +1,84 @@
+"""The past as the rules can judge it again: moves from history, silences from the kept polls."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import groupby, zip_longest
+from operator import itemgetter
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, RowMapping, select
+
+from db.codec import evidence_from_json, facts_from_json
+from db.tables import HISTORY, POLLS
+from fsm.facts import Asked, JobFacts
+from fsm.guards import GuardVerdict
+from fsm.replay import PastMove
+from fsm.silence import SILENT, Silence
+from fsm.states import Asker, Ending, Event, State, Verdict
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_AT_ONCE = 500  # rows of history held in memory
+_VERDICTS = TypeAdapter(tuple[GuardVerdict, ...])
+
+
+def moves(connection: Connection, since: datetime = BEGINNING, job_id: str | None = None) -> Iterator[PastMove]:
+    """All moves from `since` on, oldest first, of all jobs or of one."""
+    query = select(HISTORY).where(HISTORY.c.at >= since, *_of(HISTORY.c.job_id, job_id)).order_by(HISTORY.c.id)
+    for row in connection.execute(query.execution_options(yield_per=_AT_ONCE)).mappings():
+        yield _move(row)
+
+
+def silences(connection: Connection, since: datetime = BEGINNING, job_id: str | None = None) -> Iterator[Silence]:
+    """All silences of the VMA that began from `since` on and that an active job outlasted, job by job."""
+    silent = POLLS.c.verdict.in_([v.value for v in SILENT])
+    jobs = select(POLLS.c.job_id).distinct().where(POLLS.c.at >= since, silent, *_of(POLLS.c.job_id, job_id))
+    for found in connection.scalars(jobs.order_by(POLLS.c.job_id)).all():
+        yield from (s for s in _silences(connection, found) if s.since >= since)
+
+
+def _of(column: Any, job_id: str | None) -> list[Any]:
+    return [] if job_id is None else [column == job_id]
+
+
+def _move(row: RowMapping) -> PastMove:
+    return PastMove(
+        row["job_id"],
+        row["at"],
+        Event(row["event"]),
+        row["edge"],
+        State(row["to_state"]),
+        Ending(row["ending"]) if row["ending"] else None,
+        Asked(Asker(row["asked_by"]), row["actor"], row["reason"]),
+        None if row["facts_before"] is None else facts_from_json(row["facts_before"]),
+        None if row["evidence"] is None else evidence_from_json(row["evidence"]),
+        row["spec_hash"],
+        _VERDICTS.validate_python(row["verdicts"]),
+    )
+
+
+def _silences(connection: Connection, job_id: str) -> Iterator[Silence]:
+    moved = select(HISTORY.c.at, HISTORY.c.facts).where(HISTORY.c.job_id == job_id).order_by(HISTORY.c.seq)
+    polls = select(POLLS.c.at, POLLS.c.verdict, POLLS.c.percent).where(POLLS.c.job_id == job_id).order_by(POLLS.c.id)
+    lives = connection.execute(moved).all()
+    answers = connection.execute(polls).mappings().all()
+    for life, next_life in zip_longest(lives, lives[1:]):
+        ended = next_life.at if next_life else None
+        within = [a for a in answers if life.at <= a["at"] and (ended is None or a["at"] < ended)]
+        facts = facts_from_json(life.facts)
+        if facts.active:
+            yield from _within(facts, within, ended)
+
+
+def _within(facts: JobFacts, answers: Sequence[RowMapping], ended: datetime | None) -> Iterator[Silence]:
+    """The silences of a job in one state; one that nothing is known to have ended lasts until its last kept answer."""
+    known = facts.heard_at is not None
+    alike = [list(same) for _, same in groupby(answers, key=itemgetter("verdict"))]
+    for same, after in zip_longest(alike, alike[1:]):
+        first, verdict = same[0], Verdict(same[0]["verdict"])
+        until = after[0]["at"] if after else ended or same[-1]["at"]
+        if verdict in SILENT:
+            heard = first["at"] if known else None  # in truth up to one poll earlier
+            yield Silence(replace(facts, heard_at=heard, percent=first["percent"] or 0.0), verdict, first["at"], until)
+        known = known or verdict.knows_the_job

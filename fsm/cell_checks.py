@@ -1,0 +1,105 @@
+"""The checks that judge guards: over all witnesses of a cell, exactly one of its edges passes."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Final
+
+from fsm.facts import Situation
+from fsm.findings import Finding, Rule
+from fsm.guards import Guard
+from fsm.spec import Edge, Kind
+from fsm.states import ACTIVE, ENDED, VMA_EVENTS, Ending, Event, State
+from fsm.witnesses import TICK, later, much_later, plain, situations
+
+Cell = tuple[State | None, Event]
+# A copy that runs is not silence; one that runs and moves no byte is the condition `Progressing`'s business.
+_MAY_GO_ON: Final = frozenset({Event.VMA_RUNNING})
+
+
+def cell_findings(table: tuple[Edge, ...]) -> Iterator[Finding]:
+    """Overlaps, gaps, answers that lead to nothing, and confirmed ends that can be left."""
+    must_answer = {(state, event) for state in State for event in VMA_EVENTS}
+    used = {(source, edge.event) for edge in table for source in edge.sources}
+    for cell in sorted(must_answer | used, key=_where):
+        edges = tuple(e for e in table if e.event is cell[1] and cell[0] in e.sources)
+        yield from _first_of_each_rule(_judge(cell, edges))
+
+
+def _where(cell: Cell) -> str:
+    return f"{cell[0] or '(new)'} on {cell[1]}"
+
+
+def _first_of_each_rule(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """One finding of a kind tells as much as the hundred situations in which it is seen."""
+    yield from {finding.rule: finding for finding in reversed(list(findings))}.values()
+
+
+def _judge(cell: Cell, edges: tuple[Edge, ...]) -> Iterator[Finding]:
+    guards = {g.name: g for e in edges for g in e.guards}
+    try:
+        for situation in situations(plain(*cell), guards.values()):
+            yield from _judge_situation(cell, edges, situation)
+    except Exception as error:  # whatever a guard of a broken table does, it is a finding
+        yield Finding(Rule.WITNESS, _where(cell), f"a guard cannot be judged here: {error!r}")
+
+
+def _judge_situation(cell: Cell, edges: tuple[Edge, ...], situation: Situation) -> Iterator[Finding]:
+    state, event = cell
+    passing = _passing(edges, situation)
+    if len(passing) > 1:
+        yield Finding(Rule.OVERLAP, _where(cell), f"{' and '.join(e.name for e in passing)} pass together")
+    if event in VMA_EVENTS and not passing:
+        yield Finding(Rule.GAP, _where(cell), f"no edge passes{_refusals(edges, situation)}")
+    if state in ACTIVE and event in VMA_EVENTS and event not in _MAY_GO_ON:
+        yield from _silence(cell, edges, situation)
+    if state in ENDED:
+        yield from _confirmed(cell, edges, situation)
+
+
+def _passing(edges: Iterable[Edge], situation: Situation) -> list[Edge]:
+    return [e for e in edges if all(g.check(situation).passed for g in e.guards)]
+
+
+def _refusals(edges: Iterable[Edge], situation: Situation) -> str:
+    failed = {e.name: [g.name for g in e.guards if not g.check(situation).passed] for e in edges}
+    return "".join(f"; {name} fails at {', '.join(guards)}" for name, guards in failed.items())
+
+
+def _silence(cell: Cell, edges: tuple[Edge, ...], situation: Situation) -> Iterator[Finding]:
+    then = _passing(edges, much_later(situation))
+    if not any(e.kind is Kind.MOVE or e.attention for e in then):
+        names = ", ".join(e.name for e in then) or "no edge"
+        text = f"said for ever, it neither moves the job nor calls an operator ({names})"
+        yield Finding(Rule.SILENCE, _where(cell), text)
+
+
+def _confirmed(cell: Cell, edges: tuple[Edge, ...], situation: Situation) -> Iterator[Finding]:
+    facts = replace(situation.facts, ending=Ending.CONFIRMED, watched=False)
+    for edge in _passing((e for e in edges if e.kind is Kind.MOVE), replace(situation, facts=facts)):
+        yield Finding(Rule.CONFIRMED, _where(cell), f"{edge.name} leaves a confirmed end")
+
+
+def guard_findings(table: tuple[Edge, ...]) -> Iterator[Finding]:
+    """Every guard, and every part of one, is seen true and false; one that time flips, when it says so."""
+    seen: dict[str, tuple[Guard, Cell]] = {}
+    for edge in table:
+        for guard in (member for g in edge.guards for member in g.family()):
+            seen.setdefault(guard.name, (guard, (edge.sources[0], edge.event)))
+    for guard, cell in seen.values():
+        try:
+            yield from _first_of_each_rule(_witnessed(guard, plain(*cell)))
+        except Exception as error:  # as above
+            yield Finding(Rule.WITNESS, guard.name, f"cannot be judged in {_where(cell)}: {error!r}")
+
+
+def _witnessed(guard: Guard, situation: Situation) -> Iterator[Finding]:
+    found = [(s, guard(s)) for s in situations(situation, [guard])]
+    for outcome in (True, False):
+        if outcome not in {v.passed for _, v in found}:
+            yield Finding(Rule.WITNESS, guard.name, f"no witness makes it {str(outcome).lower()}")
+    ahead = [(s, v.passed, v.flips_at - s.now) for s, v in found if v.flips_at is not None]
+    if ahead and min(span for _, _, span in ahead) > TICK:
+        yield Finding(Rule.WITNESS, guard.name, "time flips it, and no witness sits just before its limit")
+    for s, passed, span in ahead:
+        if guard(later(s, span)).passed is passed or guard(later(s, span - TICK)).passed is not passed:
+            yield Finding(Rule.WITNESS, guard.name, f"it does not flip {span} later, when it says that it does")

@@ -207,12 +207,13 @@ def test_a_byte_that_moves_restarts_the_settling() -> None:
 # --- the watch ------------------------------------------------------------------------------------------
 
 
-def test_only_time_between_two_answers_counts_for_the_watch() -> None:
+@pytest.mark.parametrize("no_answer", ["unreachable", "unintelligible"])
+def test_only_time_between_two_answers_counts_for_the_watch(no_answer: str) -> None:
     answered = hear(Memory(), "not_found", "not_found", "not_found", every=60)
     assert answered.watched_seconds == 120.0
-    outage = hear(Memory(), "not_found", "unreachable", "unreachable", "not_found", every=60)
+    outage = hear(Memory(), "not_found", no_answer, no_answer, "not_found", every=60)
     assert outage.watched_seconds == 0.0
-    partly = hear(Memory(), "not_found", "not_found", "unreachable", "not_found", "not_found", every=60)
+    partly = hear(Memory(), "not_found", "not_found", no_answer, "not_found", "not_found", every=60)
     assert partly.watched_seconds == 120.0
 
 

@@ -144,6 +144,12 @@ class Stage:
         await self.fire(job_id, "start")
         return job_id
 
+    async def running(self, vm: str = "web-01") -> str:
+        """A job of which the VMA was heard to say that it runs, 40 % done."""
+        job_id = await self.replicating(vm)
+        await self.until(job_id, lambda job: job["progress_percent"] == 40.0)
+        return job_id
+
     async def inferred_end(self, vm: str = "web-01") -> str:
         """A replicating job that the VMA knows nothing of; needs the policy AT_ONCE."""
         job_id = await self.replicating(vm, runs=False)
@@ -187,6 +193,9 @@ async def stage(
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=transport, base_url="http://oma") as http,
         ):
+            if service.ready:  # else a test's first jobs would belong to the recovery at start
+                await service.polling.recovery.finished.wait()
+                await service.polling.recovery.flush()
             yield Stage(http, app, service, stub, clock)
 
 

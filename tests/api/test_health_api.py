@@ -157,8 +157,7 @@ def test_an_event_loop_that_does_not_turn_makes_it_unhealthy(play: Play) -> None
 
 def test_prometheus_finds_counters_and_gauges(play: Play) -> None:
     async def story(on: Stage) -> None:
-        job_id = await on.replicating()
-        await on.until(job_id, lambda job: job["progress_percent"] == 40.0)
+        await on.running()
         answer = await on.http.get("/metrics")
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/plain; version=")

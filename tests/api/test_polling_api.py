@@ -40,8 +40,7 @@ def test_nobody_is_polled_and_the_vma_was_never_asked(play: Play) -> None:
 
 def test_a_polled_job_is_shown_with_age_errors_and_rates(play: Play) -> None:
     async def story(on: Stage) -> None:
-        job_id = await on.replicating()
-        await on.until(job_id, lambda job: job["progress_percent"] == 40.0)
+        job_id = await on.running()
         on.vma.hold()
         on.clock.advance(90.25)
         _counted(on, job_id, total_polls=3, successful_polls=2, consecutive_errors=1, last_error_message="refused")
@@ -64,8 +63,7 @@ def test_a_polled_job_is_shown_with_age_errors_and_rates(play: Play) -> None:
 
 def test_a_vma_that_hangs_up_is_unhealthy_and_its_error_is_shown(play: Play) -> None:
     async def story(on: Stage) -> None:
-        job_id = await on.replicating()
-        await on.until(job_id, lambda job: job["progress_percent"] == 40.0)
+        job_id = await on.running()
         on.vma.down = True
         on.service.polling.wake(job_id)
         await on.until(job_id, lambda job: job["polling"]["consecutive_errors"] > 0)
@@ -107,8 +105,7 @@ def test_the_list_is_paged_and_counts_all_pages(play: Play) -> None:
 
 def test_a_job_that_fell_out_of_the_schedule_shows_and_so_does_the_monitor_that_puts_it_back(play: Play) -> None:
     async def story(on: Stage) -> None:
-        job_id = await on.replicating()
-        await on.until(job_id, lambda job: job["progress_percent"] == 40.0)
+        job_id = await on.running()
         on.service.polling.poller.drop(job_id)
         dropped = await on.get(f"{API}/vma-polling/jobs/{job_id}")
         assert dropped["scheduled_in_this_process"] is False

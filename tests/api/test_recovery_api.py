@@ -37,7 +37,7 @@ def test_after_a_restart_the_status_says_what_became_of_every_job(url: str) -> N
     vma, jobs = StubVma(), []
 
     async def before(on: Stage) -> None:
-        jobs.extend([await on.replicating(f"vm-{n}") for n in range(3)])
+        jobs.extend([await on.running(f"vm-{n}") for n in range(3)])
 
     async def after(on: Stage) -> None:
         status = await _finished(on, 2)
@@ -62,7 +62,7 @@ def test_jobs_that_wait_for_the_vma_are_polled_again_and_count_as_recovered(url:
     vma = StubVma()
 
     async def before(on: Stage) -> None:
-        await on.replicating()
+        await on.running()
 
     async def after(on: Stage) -> None:
         status = await _finished(on, 2)
@@ -77,7 +77,7 @@ def test_jobs_that_wait_for_the_vma_are_polled_again_and_count_as_recovered(url:
 def test_a_triggered_run_is_seen_while_it_goes_on_and_a_second_is_refused_with_its_id(play: Play) -> None:
     async def story(on: Stage) -> None:
         await _finished(on, 1)
-        await on.replicating()
+        await on.running()
         on.vma.hold()
         assert await on.post(TRIGGER, {"actor": "anna"}, 202) == {"run_id": 2, "jobs": 1}
         status = await on.get(STATUS)
@@ -101,7 +101,7 @@ def test_a_triggered_run_is_seen_while_it_goes_on_and_a_second_is_refused_with_i
 def test_a_trigger_without_a_body_is_enough_and_marks_the_jobs(play: Play) -> None:
     async def story(on: Stage) -> None:
         await _finished(on, 1)
-        job_id = await on.replicating()
+        job_id = await on.running()
         assert (await on.job(job_id))["recovery_attempted"] is False
         await on.post(TRIGGER, code=202)
         await _finished(on, 2)

@@ -121,7 +121,7 @@ def test_an_operator_without_a_name_is_none(play: Play) -> None:
 
 def test_who_comes_too_late_is_told_who_was_first_and_by_what(play: Play) -> None:
     async def story(on: Stage) -> None:
-        job_id = await on.replicating()
+        job_id = await on.running()
         on.vma.say(job_id, "completed", 100.0)
         on.service.polling.wake(job_id)
         await on.until(job_id, lambda job: job["status"] == "completed")

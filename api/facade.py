@@ -14,6 +14,7 @@ from api.errors import RefusedError
 from api.settings import Settings, VmaSettings
 from db.apply import Applied
 from db.engine import make_engine, read, redacted
+from db.errors import StoreError
 from db.jobs import NewJob, NewVolume
 from db.load import Loaded
 from db.store import Answer, Store
@@ -90,6 +91,8 @@ class OmaFsm:
                 await self._begin()
             except DBAPIError as error:
                 log.warning("Database is still away", database=self._where, why=str(error.orig)[:200])
+            except (StoreError, SecondProcessError) as error:  # it came back as one that must not be served: until somebody mends it
+                log.error("Database cannot be served", database=self._where, why=str(error))
 
     async def stop(self) -> None:
         """Stop polling in order and let go of the database."""

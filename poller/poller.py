@@ -189,7 +189,8 @@ class Poller:
             self._again(answer.job_id, pause, answer.asked)
         else:
             self._done(answer.job_id, pause)
-            self._tell(answer.job_id, None)
+            if answer.asked.by is not Asker.POLL:  # a recovery must not wait for ever; ordinary polls give up nothing
+                self._tell(answer.job_id, None)
 
     def _again(self, job_id: str, delay: float, asked: Asked) -> None:
         self._done(job_id, delay)

@@ -20,7 +20,8 @@ class RecoveryRunningError(Exception):
     """A recovery is under way; the text names it."""
 
     def __init__(self, run_id: int) -> None:
-        super().__init__(f"recovery run {run_id} is under way; wait for it or read its state")
+        which = f"recovery run {run_id} is under way" if run_id else "a recovery is just being started"
+        super().__init__(f"{which}; wait for it or read its state")
         self.run_id = run_id
 
 

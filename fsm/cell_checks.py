@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Final
 
 from fsm.facts import Situation
@@ -22,7 +23,12 @@ def cell_findings(table: tuple[Edge, ...]) -> Iterator[Finding]:
     used = {(source, edge.event) for edge in table for source in edge.sources}
     for cell in sorted(must_answer | used, key=_where):
         edges = tuple(e for e in table if e.event is cell[1] and cell[0] in e.sources)
-        yield from _first_of_each_rule(_judge(cell, edges))
+        yield from _judged(cell, edges)
+
+
+@cache  # a table that differs in one edge is judged again only where it differs
+def _judged(cell: Cell, edges: tuple[Edge, ...]) -> tuple[Finding, ...]:
+    return tuple(_first_of_each_rule(_judge(cell, edges)))
 
 
 def _where(cell: Cell) -> str:
@@ -84,12 +90,18 @@ def guard_findings(table: tuple[Edge, ...]) -> Iterator[Finding]:
     seen: dict[str, tuple[Guard, Cell]] = {}
     for edge in table:
         for guard in (member for g in edge.guards for member in g.family()):
-            seen.setdefault(guard.name, (guard, (edge.sources[0], edge.event)))
+            for source in edge.sources:
+                seen.setdefault(guard.name, (guard, (source, edge.event)))
     for guard, cell in seen.values():
-        try:
-            yield from _first_of_each_rule(_witnessed(guard, plain(*cell)))
-        except Exception as error:  # as above
-            yield Finding(Rule.WITNESS, guard.name, f"cannot be judged in {_where(cell)}: {error!r}")
+        yield from _shown(guard, cell)
+
+
+@cache
+def _shown(guard: Guard, cell: Cell) -> tuple[Finding, ...]:
+    try:
+        return tuple(_first_of_each_rule(_witnessed(guard, plain(*cell))))
+    except Exception as error:  # as above
+        return (Finding(Rule.WITNESS, guard.name, f"cannot be judged in {_where(cell)}: {error!r}"),)
 
 
 def _witnessed(guard: Guard, situation: Situation) -> Iterator[Finding]:

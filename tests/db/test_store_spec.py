@@ -1,15 +1,20 @@
 """The specifications that a database keeps, and the states that keep a release from serving it."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rows import make_oma_tables, put_vm, rows
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
 from store_builders import NOW
+from structlog.testing import capture_logs
 
+import api.facade
 import db.specs
 from api.facade import OmaFsm
 from api.settings import Settings
@@ -172,6 +177,32 @@ def test_a_start_refuses_unknown_states_and_changes_nothing(migrated_url: str) -
     assert rows(refusing.engine, "replication_jobs") == before
     assert rows(refusing.engine, "spec_versions", "hash") == []
     refusing.engine.dispose()
+
+
+def test_a_database_that_comes_back_with_unknown_states_is_waited_for_aloud(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = service(f"sqlite:///{tmp_path / 'jobs.db'}")
+    comes = [OperationalError("SELECT 1", {}, Exception("away")), UnknownStatesError([("job-odd", "paused")], 1, [])]
+
+    async def begin() -> None:
+        if comes:
+            raise comes.pop(0)
+        waiting.ready = True
+
+    async def start() -> None:
+        await waiting.start()
+        assert waiting._waiting is not None
+        await asyncio.wait_for(waiting._waiting, 10)
+
+    monkeypatch.setattr(api.facade, "RETRY", 0)
+    monkeypatch.setattr(waiting, "_begin", begin)
+    with capture_logs() as logs:
+        asyncio.run(start())
+    assert waiting.ready
+    [refusal] = [line for line in logs if line["event"] == "Database cannot be served"]
+    assert "job-odd (paused)" in refusal["why"]
+    waiting.engine.dispose()
 
 
 def test_a_job_that_was_given_a_known_state_is_served_again(migrated_url: str) -> None:

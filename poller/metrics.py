@@ -37,5 +37,6 @@ class Metrics:
         self.transitions.labels(decision.edge, decision.after.state.value, ending.value if ending else "").inc()
         if ending is Ending.INFERRED:
             self.inferred.inc()
-        if decision.before.ending is Ending.INFERRED and decision.after.active and decision.evidence is not None:
+        by_evidence = decision.evidence is not None and decision.after.state is not decision.before.state
+        if decision.before.ending is Ending.INFERRED and by_evidence:
             self.overturned.inc()

@@ -41,10 +41,6 @@ class Clock:
         self.time += span(time)
         self.seconds += span(time).total_seconds()
 
-    def step(self, time: str | float) -> None:
-        """The wall clock is set; no time has passed."""
-        self.time += span(time)
-
     def observer(self) -> Observer:
         """One run of a process that reads these clocks."""
         return Observer(self.now, self.monotonic)

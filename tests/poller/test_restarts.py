@@ -1,7 +1,7 @@
 """Restarts and outages of every length: nobody fails by them alone."""
 
 import pytest
-from model_vma import Copy
+from model_vma import Copy, span
 from world import World, run
 
 from fsm.states import Verdict
@@ -78,6 +78,25 @@ def test_an_outage_of_25_seconds_fails_nobody(world: World) -> None:
     run(story())
     assert {row["status"] for row in world.rows(jobs)} == {"replicating"}
     assert {row["polling_consecutive_errors"] for row in world.rows(jobs)} == {0}
+
+
+@pytest.mark.parametrize("step", ["2h", "-1h"])
+def test_a_wall_clock_that_is_set_fails_nobody_and_stops_no_polling(world: World, step: str) -> None:
+    jobs = [world.job(percent=30), world.job("attaching", age="1m"), world.job(percent=30, heard="5m")]
+    world.vma.run(jobs[0], 30)
+    world.vma.silence(jobs[2])
+
+    async def story() -> None:
+        async with world.process() as us:
+            await us.pass_time(6)
+            world.clock.time += span(step)
+            await us.monitor.cycle()
+            await us.pass_time(20)
+            assert us.schedule == set(jobs)
+            assert len(world.vma.times(jobs[0])) >= 5
+
+    run(story())
+    assert [row["status"] for row in world.rows(jobs)] == ["replicating", "attaching", "replicating"]
 
 
 def test_twenty_restarts_five_seconds_apart_neither_fail_nor_count_anything_twice(world: World) -> None:

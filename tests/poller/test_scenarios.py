@@ -195,7 +195,7 @@ def test_a_job_that_was_given_up_and_runs_after_all_is_reopened(world: World) ->
     row, context = world.row(job), world.context(job)
     assert (row["status"], row["ending"], row["progress_percent"]) == ("replicating", None, 55)
     assert (row["completed_at"], row["error_message"], row["watched"]) == (None, None, False)
-    assert row["polling_restarted_at"] == row["entered_at"]
+    assert row["polling_restarted_at"] == row["polling_started_polling_at"] == row["entered_at"]
     assert (context["current_status"], context["current_job_id"]) == ("replicating", job)
     assert len(said(logs, "Inferred end overturned: the job runs")) == 1
 

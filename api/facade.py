@@ -91,7 +91,7 @@ class OmaFsm:
                 await self._begin()
             except DBAPIError as error:
                 log.warning("Database is still away", database=self._where, why=str(error.orig)[:200])
-            except (StoreError, SecondProcessError) as error:  # it came back as one that must not be served: until somebody mends it
+            except (StoreError, SecondProcessError) as error:  # it is back, but not to be served as it is
                 log.error("Database cannot be served", database=self._where, why=str(error))
 
     async def stop(self) -> None:

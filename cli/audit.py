@@ -77,7 +77,8 @@ def overridden(policy: RecoveryPolicy, given: Iterable[str]) -> RecoveryPolicy:
 
 def _wrong(location: tuple[int | str, ...], what: str) -> str:
     """A rule over several thresholds has no location, and names them itself."""
-    return ": ".join(("--policy", *map(str, location), what.removeprefix("Value error, ")))
+    said = what.removeprefix("Value error, ").replace("datetime.timedelta(0)", "0")
+    return ": ".join(("--policy", *map(str, location), said))
 
 
 def _time(since: str | None) -> datetime:

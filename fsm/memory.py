@@ -6,6 +6,7 @@ from typing import Self, TypeVar
 
 from fsm.evidence import DiskEvidence, Evidence, KeyEntry
 from fsm.states import Attention, State, Verdict
+from fsm.values import copied
 
 # Two answers further apart than this (seconds) do not count as "the VMA answered in between".
 ANSWERED_GAP = 120.0
@@ -107,7 +108,7 @@ class Memory:
 
 def remember(memory: Memory, evidence: Evidence, *, setup: bool) -> Memory:
     """The memory after one more answer; `setup` while the copy has not been started (baselines are taken)."""
-    return replace(
+    return copied(
         memory,
         not_found=_not_found(memory, evidence),
         unreachable=_unreachable(memory, evidence),

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from datetime import timedelta
-from functools import cached_property
+from functools import lru_cache
 from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -86,10 +86,15 @@ class RecoveryPolicy(BaseModel):
         grace: timedelta = getattr(self, f"grace_{state}")
         return grace
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """Short hash of all values, stamped into history."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+        return _fingerprint(self)
+
+
+@lru_cache
+def _fingerprint(policy: RecoveryPolicy) -> str:
+    return hashlib.sha256(policy.model_dump_json().encode()).hexdigest()[:12]
 
 
 DEFAULT_POLICY = RecoveryPolicy()

@@ -1,12 +1,12 @@
 """The progress of a job: bytes over all its disks, by what is proven and what was last seen."""
 
-from dataclasses import replace
 from math import isnan
 from typing import Any
 
 from fsm.evidence import Evidence
 from fsm.facts import Disk, JobFacts
 from fsm.memory import DiskMemory, Memory, remember
+from fsm.values import copied
 
 Progress = dict[str, Any]  # the fields of JobFacts that an answer changes
 
@@ -18,9 +18,9 @@ def absorb(facts: JobFacts, evidence: Evidence) -> JobFacts:
     """
     memory = remember(facts.memory, evidence, setup=facts.in_setup)
     if not evidence.verdict.knows_the_job:
-        return replace(facts, memory=memory)
+        return copied(facts, memory=memory)
     progress = _of_the_disks(facts, memory, evidence) if facts.disks else _of_the_answer(facts, evidence)
-    return replace(facts, memory=memory, heard_at=evidence.observed_at, **progress)
+    return copied(facts, memory=memory, heard_at=evidence.observed_at, **progress)
 
 
 def _of_the_answer(facts: JobFacts, evidence: Evidence) -> Progress:

@@ -1,0 +1,71 @@
+"""What makes a decision quick must not make it wrong: copies, verdicts that are remembered, hashes that are kept."""
+
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+from builders import NOW, answer, job
+
+from fsm.facts import Asked, Situation
+from fsm.guards import Check, Guard, conjunction, negation
+from fsm.policy import RecoveryPolicy
+from fsm.progress import absorb
+from fsm.states import State
+from fsm.values import changed, copied
+
+
+def test_a_copy_is_what_replace_makes() -> None:
+    for value in (job(heard="1m"), job(heard="1m").memory, absorb(job(), answer("running", percent=5.0))):
+        assert copied(value) == value
+        assert copied(value) is not value
+    facts = job(heard="1m")
+    copy = copied(facts, percent=42.0, state=State.FAILED)
+    assert copy == replace(facts, percent=42.0, state=State.FAILED)
+    assert facts.percent == 0.0
+    with pytest.raises(FrozenInstanceError):
+        copy.percent = 1.0  # type: ignore[misc]
+
+
+def test_a_copy_with_a_field_that_does_not_exist_is_an_error() -> None:
+    with pytest.raises(TypeError, match="percentage"):
+        copied(job(), percentage=42.0)
+
+
+def test_a_value_that_nothing_changes_is_the_same_value() -> None:
+    facts = job()
+    assert changed(facts, percent=facts.percent, state=facts.state) is facts
+    assert changed(facts, percent=42.0).percent == 42.0
+
+
+def test_a_guard_is_judged_once_in_one_situation_and_anew_in_the_next() -> None:
+    asked: list[float] = []
+
+    def look(s: Situation) -> Check:
+        asked.append(s.facts.percent)
+        return Check(s.facts.percent > 50, f"{s.facts.percent}", "> 50")
+
+    guard = Guard("half", "half", look)
+    both = conjunction("both", "both", guard, negation(negation(guard, "no", "no"), "yes", "yes"))
+    situation = Situation(job(percent=60.0), None, Asked(), NOW)
+    assert both(situation).passed
+    assert both(situation).passed
+    assert asked == [60.0]
+    assert not both(replace(situation, facts=job(percent=40.0))).passed
+    assert asked == [60.0, 40.0]
+
+
+def test_what_the_guards_said_is_no_part_of_the_situation() -> None:
+    first, second = (Situation(job(), None, Asked(), NOW) for _ in range(2))
+    first.said["a guard"] = "something"
+    assert first == second
+    assert replace(first).said == {}
+
+
+def test_a_policy_that_was_hashed_is_the_same_policy() -> None:
+    hashed, fresh = RecoveryPolicy(), RecoveryPolicy()
+    assert hashed.fingerprint == fresh.fingerprint
+    unhashed = RecoveryPolicy()
+    assert hashed == unhashed
+    assert "fingerprint" not in hashed.model_dump()
+    changed_policy = RecoveryPolicy(**(hashed.model_dump() | {"inference_answers": 9}))
+    assert changed_policy.fingerprint != hashed.fingerprint
+    assert hashed.model_copy(update={"inference_answers": 9}).fingerprint == changed_policy.fingerprint

@@ -5,10 +5,11 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from fsm.states import VMA_EVENTS, Event
+from fsm.explain import ASKABLE
+from fsm.states import Event
 
 # What may be asked for: a job is created by a POST of its own, and evidence comes from the VMA alone.
-PUBLIC_EVENTS: Final = tuple(e for e in Event if e is not Event.CREATE and e not in VMA_EVENTS)
+PUBLIC_EVENTS: Final = ASKABLE
 MAX_DISKS: Final = 256
 MAX_CAPACITY: Final = 1 << 50  # bytes; the sum over all disks still fits a bigint column
 

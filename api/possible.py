@@ -2,25 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Final
 
-from api.fields import PUBLIC_EVENTS
 from api.job_views import PossibleEvent
 from api.problems import failed_guards
 from fsm.decision import Decision, Outcome
+from fsm.explain import explain
 from fsm.facts import Asked, JobFacts
 from fsm.guards import GuardVerdict
 from fsm.machine import decide
 from fsm.policy import RecoveryPolicy
-from fsm.states import Asker, Event
-
-_NAMED: Final = tuple(Asked(by, actor="somebody", reason="some reason") for by in (Asker.WORKFLOW, Asker.OPERATOR))
+from fsm.states import Event
 
 
 def possible_events(facts: JobFacts, now: datetime, policy: RecoveryPolicy) -> Iterator[PossibleEvent]:
     """Every event that may be asked for, as the workflow and as an operator would ask for it."""
-    for event in PUBLIC_EVENTS:
-        decisions = [decide(facts, event, None, now, asked=asked, policy=policy) for asked in _NAMED]
+    for event, decisions in explain(facts, now, policy=policy).items():
         accepted = [d for d in decisions if d.outcome.accepted]
         yield _possible(event, accepted, policy) if accepted else _impossible(event, decisions)
 

@@ -8,7 +8,7 @@ from api.problems import failed_guards
 from fsm.decision import Decision, Outcome
 from fsm.explain import explain
 from fsm.facts import Asked, JobFacts
-from fsm.guards import GuardVerdict
+from fsm.guard import GuardVerdict
 from fsm.machine import decide
 from fsm.policy import RecoveryPolicy
 from fsm.states import Event

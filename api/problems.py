@@ -19,7 +19,7 @@ from api.errors import NotReadyError, RefusedError
 from db import views
 from db.errors import ConflictError, LostRaceError, NotFoundError, UnreadableJobError
 from fsm.decision import Decision
-from fsm.guards import GuardVerdict
+from fsm.guard import GuardVerdict
 from fsm.states import Event
 from poller.recovery import RecoveryRunningError
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from cli.common import database_errors, fail, load_settings, out
-from fsm.guards import duration
+from fsm.guard import duration
 from fsm.policy import RecoveryPolicy
 from fsm.replay import Audit, Difference, led_to
 from fsm.replay import replay as judge

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from api.settings import CONFIG_VARIABLE, DEFAULT_FILE
 from cli.common import load_settings, out
-from fsm.guards import duration
+from fsm.guard import duration
 
 
 def show(

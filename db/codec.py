@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from fsm.evidence import Evidence
 from fsm.facts import JobFacts
-from fsm.guards import GuardVerdict
+from fsm.guard import GuardVerdict
 from fsm.memory import Memory
 
 Json = dict[str, Any]

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, select
 from db.codec import evidence_from_json, facts_from_json
 from db.tables import HISTORY, POLLS
 from fsm.facts import Asked, JobFacts
-from fsm.guards import GuardVerdict
+from fsm.guard import GuardVerdict
 from fsm.replay import PastMove
 from fsm.silence import SILENT, Silence
 from fsm.states import Asker, Ending, Event, State, Verdict

@@ -7,7 +7,7 @@ from typing import Final
 
 from fsm.facts import Situation
 from fsm.findings import Finding, Rule
-from fsm.guards import Guard
+from fsm.guard import Guard
 from fsm.spec import Edge, Kind
 from fsm.states import ACTIVE, ENDED, VMA_EVENTS, Ending, Event, State
 from fsm.witnesses import TICK, later, much_later, plain, situations

@@ -6,7 +6,8 @@ from typing import Final
 
 from fsm.cell_checks import cell_findings, guard_findings
 from fsm.findings import Finding, Rule
-from fsm.guards import Guard, by_operator
+from fsm.guard import Guard
+from fsm.guards import by_operator
 from fsm.spec import EDGES, Edge, Kind
 from fsm.states import ACTIVE, ENDED, VMA_EVENTS, Attention, Effect, Ending, Event, State
 from fsm.witnesses import WITNESSES

@@ -7,7 +7,7 @@ from typing import Any
 
 from fsm.evidence import Evidence
 from fsm.facts import Asked, JobFacts
-from fsm.guards import GuardVerdict
+from fsm.guard import GuardVerdict
 from fsm.spec import Edge, Kind
 from fsm.states import ENDED, Asker, Effect, Ending, Event, RecoveryMethod, State, Verdict
 from fsm.values import changed

@@ -1,153 +1,11 @@
-"""The guards: each gives a verdict with what it saw, what it wants, and when time alone would change it."""
+"""The guards of the machine, each with its text for diagrams and tables."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
-from functools import lru_cache
-from typing import Final, NamedTuple
+from datetime import timedelta
+from typing import Final
 
 from fsm.facts import Situation
+from fsm.guard import Check, Guard, age_guard, conjunction, disjunction, duration, negation, plain_guard
 from fsm.states import SETUP, Asker, Ending, Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class GuardVerdict:
-    """One guard's answer. `flips_at` is the instant at which time alone changes it, if it ever does."""
-
-    name: str
-    passed: bool
-    observed: str
-    limit: str
-    flips_at: datetime | None = None
-
-    @property
-    def becomes_true_at(self) -> datetime | None:
-        """When a refused guard will pass by the clock alone."""
-        return None if self.passed else self.flips_at
-
-    def __str__(self) -> str:
-        at = self.becomes_true_at
-        when = "" if at is None else f", from {at.replace(tzinfo=None).isoformat(' ', 'seconds')}Z on"
-        return f"{self.name}: wants {self.limit}, is {self.observed}{when}"
-
-
-class Check(NamedTuple):
-    """A guard's finding, before it has a name."""
-
-    passed: bool
-    observed: str
-    limit: str
-    flips_at: datetime | None = None
-
-
-class Join(StrEnum):
-    """How a guard is made of its parts."""
-
-    NOT = "not"
-    AND = "and"
-    OR = "or"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Guard:
-    """A named condition of an edge. `says` is its text in diagrams and tables; `parts` are the guards it is made of."""
-
-    name: str
-    says: str
-    check: Callable[[Situation], Check]
-    join: Join | None = None
-    parts: tuple["Guard", ...] = ()
-
-    def __call__(self, situation: Situation) -> GuardVerdict:
-        """Judge the situation; a guard that has judged it already says the same again."""
-        verdict: GuardVerdict | None = situation.said.get(self)
-        if verdict is None:
-            found = self.check(situation)
-            verdict = GuardVerdict(self.name, *found)
-            situation.said[self] = verdict
-        return verdict
-
-    @property
-    def formula(self) -> str:
-        """What it is made of, by name; empty for a guard without parts."""
-        names = [part.name for part in self.parts]
-        return f"not {names[0]}" if self.join is Join.NOT else f" {self.join} ".join(names)
-
-    def family(self) -> Iterator["Guard"]:
-        """The guard, and all that it is made of."""
-        yield self
-        for part in self.parts:
-            yield from part.family()
-
-
-def negation(guard: Guard, name: str, says: str) -> Guard:
-    """The guard that passes exactly when the other does not."""
-
-    def check(situation: Situation) -> Check:
-        found = guard(situation)
-        return Check(not found.passed, found.observed, says, found.flips_at)
-
-    return Guard(name, says, check, Join.NOT, (guard,))
-
-
-def conjunction(name: str, says: str, *guards: Guard) -> Guard:
-    """The guard that passes if all the others do; it reports those that do not."""
-
-    def check(situation: Situation) -> Check:
-        found = [g(situation) for g in guards]
-        failed = [v for v in found if not v.passed]
-        flips = [v.flips_at for v in (failed or found)]
-        known = [f for f in flips if f is not None]
-        at = max(known) if failed and len(known) == len(flips) else None
-        return Check(not failed, "; ".join(map(str, failed)) or "so", says, at)
-
-    return Guard(name, says, check, Join.AND, guards)
-
-
-def disjunction(name: str, says: str, *guards: Guard) -> Guard:
-    """The guard that passes if any of the others does."""
-
-    def check(situation: Situation) -> Check:
-        found = [g(situation) for g in guards]
-        flips = [v.flips_at for v in found if v.flips_at is not None]
-        passed = [v.name for v in found if v.passed]
-        at = None if passed else min(flips, default=None)
-        return Check(bool(passed), ", ".join(passed) or "neither", says, at)
-
-    return Guard(name, says, check, Join.OR, guards)
-
-
-def _plain(name: str, says: str, test: Callable[[Situation], bool], otherwise: str) -> Guard:
-    holds, fails = Check(True, says, says), Check(False, otherwise, says)
-    return Guard(name, says, lambda s: holds if test(s) else fails)
-
-
-def _aged(
-    name: str,
-    says: str,
-    age: Callable[[Situation], timedelta],
-    limit: Callable[[Situation], timedelta],
-) -> Guard:
-    """A guard that passes once an age has reached its limit (exactly the limit is past it)."""
-
-    def check(situation: Situation) -> Check:
-        have, want = age(situation), limit(situation)
-        ahead = situation.now + (want - have) if have < want else None
-        return Check(have >= want, duration(have), f">= {duration(want)}", ahead)
-
-    return Guard(name, says, check)
-
-
-@lru_cache
-def duration(span: timedelta) -> str:
-    """A span as an operator reads it: 90s, 30m, 2h."""
-    seconds = span.total_seconds()
-    for unit, size in (("h", 3600), ("m", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{round(seconds, 1):.12g}s"
-
 
 # --- facts about the job -------------------------------------------------------------------------
 
@@ -166,7 +24,7 @@ def _volumes(s: Situation) -> Check:
 
 
 volumes_recorded: Final = Guard("volumes_recorded", "every disk has a volume", _volumes)
-vm_not_taken: Final = _plain(
+vm_not_taken: Final = plain_guard(
     "vm_not_taken", "no newer job of the VM", lambda s: not s.facts.vm_taken, "a newer job of the VM exists"
 )
 vm_taken: Final = negation(vm_not_taken, "vm_taken", "a newer job of the VM exists")
@@ -184,7 +42,7 @@ revisable: Final = Guard(
         "an inferred or manual end",
     ),
 )
-ended_in_setup: Final = _plain(
+ended_in_setup: Final = plain_guard(
     "ended_in_setup",
     "it ended in a set-up state",
     lambda s: s.facts.memory.ended_from in SETUP,
@@ -212,7 +70,7 @@ last_copy_over: Final = Guard("last_copy_over", "an inferred end of the VM was a
 
 # --- the watch over an inferred end --------------------------------------------------------------
 
-watch_open: Final = _plain("watch_open", "under watch", lambda s: s.facts.watched, "not under watch")
+watch_open: Final = plain_guard("watch_open", "under watch", lambda s: s.facts.watched, "not under watch")
 not_watched: Final = negation(watch_open, "not_watched", "not under watch")
 
 
@@ -244,16 +102,16 @@ def _streak(name: str, says: str, kind: str) -> Guard:
 
 absence_ripe: Final = _streak("absence_ripe", "like not-founds, enough and spread", "not_found")
 outage_ripe: Final = _streak("outage_ripe", "like outages, enough and spread", "unreachable")
-polled_long_enough: Final = _aged(
+polled_long_enough: Final = age_guard(
     "polled_long_enough",
     "polled for polling_grace",
     lambda s: s.observed_age(s.facts.polling_since or s.facts.created_at),
     lambda s: s.policy.polling_grace,
 )
-was_seen: Final = _plain(
+was_seen: Final = plain_guard(
     "was_seen", "the VMA has known the job", lambda s: s.facts.heard_at is not None, "never seen by the VMA"
 )
-had_time_to_post: Final = _aged(
+had_time_to_post: Final = age_guard(
     "had_time_to_post",
     "replicating for absence_grace",
     lambda s: s.age(s.facts.entered_at),
@@ -270,14 +128,14 @@ lost: Final = conjunction(
     not_just_started,
 )
 not_lost: Final = negation(lost, "not_lost", "too early to call the job lost")
-setup_timed_out: Final = _aged(
+setup_timed_out: Final = age_guard(
     "setup_timed_out",
     "past the grace of the state",
     lambda s: s.observed_age(s.facts.entered_at),
     lambda s: s.policy.setup_grace(s.facts.state),
 )
 in_setup_grace: Final = negation(setup_timed_out, "in_setup_grace", "within the grace of the state")
-silent_too_long: Final = _aged(
+silent_too_long: Final = age_guard(
     "silent_too_long",
     "last sign of life unreachable_after ago",
     lambda s: s.age(s.facts.last_sign_of_life),
@@ -298,7 +156,7 @@ nearly_done: Final = Guard(
     ),
 )
 not_nearly_done: Final = negation(nearly_done, "not_nearly_done", "progress <= nearly_done_percent")
-own_key_completed: Final = _plain(
+own_key_completed: Final = plain_guard(
     "own_key_completed",
     "the job's own key says completed",
     lambda s: s.facts.memory.own_key_completed,
@@ -314,7 +172,9 @@ def _settled_age(s: Situation) -> timedelta:
     return timedelta(0) if still is None else s.age(still.since)
 
 
-settled: Final = _aged("settled", "unchanged for completion_settle", _settled_age, lambda s: s.policy.completion_settle)
+settled: Final = age_guard(
+    "settled", "unchanged for completion_settle", _settled_age, lambda s: s.policy.completion_settle
+)
 not_settled: Final = negation(settled, "not_settled", "unchanged for less than completion_settle")
 
 
@@ -337,7 +197,7 @@ def _garbled_age(s: Situation) -> timedelta:
     return timedelta(0) if since is None else s.age(since)
 
 
-garbled_too_long: Final = _aged(
+garbled_too_long: Final = age_guard(
     "garbled_too_long",
     "unintelligible for unintelligible_after",
     _garbled_age,
@@ -363,6 +223,6 @@ by_workflow: Final = Guard(
     "the OMA's workflow",
     lambda s: Check(s.asked.by is Asker.WORKFLOW, str(s.asked.by), "the workflow"),
 )
-has_reason: Final = _plain(
+has_reason: Final = plain_guard(
     "has_reason", "a reason is given", lambda s: bool((s.asked.reason or "").strip()), "no reason given"
 )

@@ -18,7 +18,7 @@ from transitions import State as TransitionsState
 from fsm.decision import Decision, Outcome, outcome_of, reason_of, take
 from fsm.evidence import Evidence
 from fsm.facts import Asked, JobFacts, Situation, VmFacts
-from fsm.guards import GuardVerdict
+from fsm.guard import GuardVerdict
 from fsm.policy import DEFAULT_POLICY, RecoveryPolicy
 from fsm.progress import absorb
 from fsm.spec import EDGES, Edge, Kind

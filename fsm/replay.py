@@ -14,7 +14,7 @@ from typing import Final
 from fsm.decision import Decision
 from fsm.evidence import Evidence
 from fsm.facts import Asked, JobFacts
-from fsm.guards import GuardVerdict
+from fsm.guard import GuardVerdict
 from fsm.machine import decide, situation_of
 from fsm.policy import RecoveryPolicy
 from fsm.spec import EDGES

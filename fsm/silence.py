@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from fsm.decision import Decision
 from fsm.evidence import Evidence
 from fsm.facts import Asked, JobFacts
-from fsm.guards import GuardVerdict
+from fsm.guard import GuardVerdict
 from fsm.machine import decide_on, situation_of
 from fsm.memory import Streak
 from fsm.policy import RecoveryPolicy

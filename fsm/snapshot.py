@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from fsm.guards import Guard
+from fsm.guard import Guard
 from fsm.spec import EDGES, Edge, spec_hash
 from fsm.states import ENDED, SETUP, Event, State
 

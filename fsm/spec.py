@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from fsm import guards as g
-from fsm.guards import Guard
+from fsm.guard import Guard
 from fsm.states import (
     ACTIVE,
     ENDED,

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from fsm.evidence import Evidence
 from fsm.facts import Asked, Disk, JobFacts, Situation, VmFacts
-from fsm.guards import Guard
+from fsm.guard import Guard
 from fsm.memory import DiskMemory, Memory, Still, Streak
 from fsm.policy import DEFAULT_POLICY, RecoveryPolicy
 from fsm.progress import absorb

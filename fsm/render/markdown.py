@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from fsm import guards as g
-from fsm.guards import Guard, duration
+from fsm.guard import Guard, Join, duration
 from fsm.policy import DEFAULT_POLICY, RecoveryPolicy
 from fsm.render.mermaid import mermaid
 from fsm.spec import EDGES, Edge, Kind, spec_hash
@@ -129,14 +129,14 @@ def _formula(guard: Guard, *cell: Any) -> str:
     number = _number(guard, *cell)
     if number or not guard.parts:
         return f"`{guard.name}` {number}".rstrip()
-    if guard.join is g.Join.NOT:
+    if guard.join is Join.NOT:
         return f"not ({_formula(guard.parts[0], *cell)})"
     parts = [f"({text})" if _joins(x) else text for x in guard.parts if (text := _formula(x, *cell))]
     return f" {guard.join} ".join(parts)
 
 
 def _joins(guard: Guard) -> bool:
-    return guard.join in (g.Join.AND, g.Join.OR)
+    return guard.join in (Join.AND, Join.OR)
 
 
 # --- guards and numbers ----------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def _guards(table: tuple[Edge, ...], policy: RecoveryPolicy) -> Iterator[tuple[s
 
 def _number(guard: Guard, sources: Iterable[State | None], event: Event, policy: RecoveryPolicy) -> str:
     """The guard's limit, where it is a number; one for each state where they differ. Turned round by a negation."""
-    if guard.join is g.Join.NOT:
+    if guard.join is Join.NOT:
         limit = _number(guard.parts[0], sources, event, policy)
         return re.sub(r">(=?)", lambda found: "<" if found[1] else "<=", limit)
     limits = {} if guard.parts else {s: guard(plain(s, event, policy)).limit for s in sources}

@@ -11,7 +11,7 @@ from api_stage import ANNA, API, JOBS, NOON, Stage, new_job
 from api.errors import RefusedError
 from fsm.decision import Outcome
 from fsm.facts import Asked
-from fsm.guards import GuardVerdict
+from fsm.guard import GuardVerdict
 from fsm.states import Event
 
 Play = Callable[..., None]

@@ -13,7 +13,7 @@ import pytest
 from fsm import guards as g
 from fsm.checks import UnsoundSpecError, check, require_sound
 from fsm.findings import Finding, Rule
-from fsm.guards import Check, Guard
+from fsm.guard import Check, Guard, negation
 from fsm.policy import RecoveryPolicy
 from fsm.spec import EDGES, Edge, Kind
 from fsm.states import ENDED, VMA_EVENTS, Attention, Effect, Ending, Event, State
@@ -65,7 +65,7 @@ def _like_settled(passed: Callable[[bool], bool] = lambda p: p, ahead: timedelta
 
 def guards_replaced(guard: Guard) -> Table:
     """`guard` wherever one of that name stands, on its own or negated."""
-    twin = {guard.name: guard, f"not_{guard.name}": g.negation(guard, f"not_{guard.name}", "not")}
+    twin = {guard.name: guard, f"not_{guard.name}": negation(guard, f"not_{guard.name}", "not")}
     return tuple(replace(e, guards=tuple(twin.get(x.name, x) for x in e.guards)) for e in EDGES)
 
 
@@ -82,7 +82,7 @@ BROKEN: dict[str, tuple[Rule, Table]] = {
     "a guard without witnesses": (Rule.NAMES, with_guard(Guard("lucky", "x", lambda _: Check(True, "", "")))),
     "a part without witnesses": (
         Rule.NAMES,
-        with_guard(g.negation(Guard("lucky", "x", lambda _: Check(True, "", "")), "unlucky", "x")),
+        with_guard(negation(Guard("lucky", "x", lambda _: Check(True, "", "")), "unlucky", "x")),
     ),
     "an edge without a why": (Rule.WHY, changed("runs", why="")),
     "a why that is no sentence": (Rule.WHY, changed("runs", why="because")),

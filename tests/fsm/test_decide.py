@@ -21,7 +21,7 @@ from builders import (
 
 from fsm.decision import Outcome
 from fsm.facts import Asked, Situation, VmFacts
-from fsm.guards import Check, Guard, conjunction, disjunction, duration, negation
+from fsm.guard import Check, Guard, conjunction, disjunction, duration, negation
 from fsm.machine import decide, decide_on
 from fsm.memory import Memory, Streak
 from fsm.states import Asker, Event, State, Verdict

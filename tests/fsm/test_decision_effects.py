@@ -22,7 +22,7 @@ from builders import (
 
 from fsm.decision import Outcome
 from fsm.facts import Asked, VmFacts
-from fsm.guards import GuardVerdict
+from fsm.guard import GuardVerdict
 from fsm.machine import decide, decide_on
 from fsm.memory import Memory, Still, Streak
 from fsm.policy import RecoveryPolicy

@@ -13,7 +13,7 @@ from transitions.core import Event as TransitionsEvent
 from fsm import guards as g
 from fsm import spec
 from fsm.facts import Asked, Situation
-from fsm.guards import Check, Guard
+from fsm.guard import Check, Guard
 from fsm.machine import MACHINE, Cursor, EdgeTransition, build, decide
 from fsm.states import ACTIVE, ENDED, INITIAL, Asker, Attention, Effect, Event, State
 

@@ -6,7 +6,7 @@ import pytest
 from builders import NOW, answer, job
 
 from fsm.facts import Asked, Situation
-from fsm.guards import Check, Guard, conjunction, negation
+from fsm.guard import Check, Guard, conjunction, negation
 from fsm.policy import RecoveryPolicy
 from fsm.progress import absorb
 from fsm.states import State

@@ -1,0 +1,149 @@
+"""What a guard is: its verdict says what it saw, what it wants, and when time alone would change it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from typing import NamedTuple
+
+from fsm.facts import Situation
+
+
+@dataclass(frozen=True, slots=True)
+class GuardVerdict:
+    """One guard's answer. `flips_at` is the instant at which time alone changes it, if it ever does."""
+
+    name: str
+    passed: bool
+    observed: str
+    limit: str
+    flips_at: datetime | None = None
+
+    @property
+    def becomes_true_at(self) -> datetime | None:
+        """When a refused guard will pass by the clock alone."""
+        return None if self.passed else self.flips_at
+
+    def __str__(self) -> str:
+        at = self.becomes_true_at
+        when = "" if at is None else f", from {at.replace(tzinfo=None).isoformat(' ', 'seconds')}Z on"
+        return f"{self.name}: wants {self.limit}, is {self.observed}{when}"
+
+
+class Check(NamedTuple):
+    """A guard's finding, before it has a name."""
+
+    passed: bool
+    observed: str
+    limit: str
+    flips_at: datetime | None = None
+
+
+class Join(StrEnum):
+    """How a guard is made of its parts."""
+
+    NOT = "not"
+    AND = "and"
+    OR = "or"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guard:
+    """A named condition of an edge. `says` is its text in diagrams and tables; `parts` are the guards it is made of."""
+
+    name: str
+    says: str
+    check: Callable[[Situation], Check]
+    join: Join | None = None
+    parts: tuple["Guard", ...] = ()
+
+    def __call__(self, situation: Situation) -> GuardVerdict:
+        """Judge the situation; a guard that has judged it already says the same again."""
+        verdict: GuardVerdict | None = situation.said.get(self)
+        if verdict is None:
+            found = self.check(situation)
+            verdict = GuardVerdict(self.name, *found)
+            situation.said[self] = verdict
+        return verdict
+
+    @property
+    def formula(self) -> str:
+        """What it is made of, by name; empty for a guard without parts."""
+        names = [part.name for part in self.parts]
+        return f"not {names[0]}" if self.join is Join.NOT else f" {self.join} ".join(names)
+
+    def family(self) -> Iterator["Guard"]:
+        """The guard, and all that it is made of."""
+        yield self
+        for part in self.parts:
+            yield from part.family()
+
+
+def negation(guard: Guard, name: str, says: str) -> Guard:
+    """The guard that passes exactly when the other does not."""
+
+    def check(situation: Situation) -> Check:
+        found = guard(situation)
+        return Check(not found.passed, found.observed, says, found.flips_at)
+
+    return Guard(name, says, check, Join.NOT, (guard,))
+
+
+def conjunction(name: str, says: str, *guards: Guard) -> Guard:
+    """The guard that passes if all the others do; it reports those that do not."""
+
+    def check(situation: Situation) -> Check:
+        found = [g(situation) for g in guards]
+        failed = [v for v in found if not v.passed]
+        flips = [v.flips_at for v in (failed or found)]
+        known = [f for f in flips if f is not None]
+        at = max(known) if failed and len(known) == len(flips) else None
+        return Check(not failed, "; ".join(map(str, failed)) or "so", says, at)
+
+    return Guard(name, says, check, Join.AND, guards)
+
+
+def disjunction(name: str, says: str, *guards: Guard) -> Guard:
+    """The guard that passes if any of the others does."""
+
+    def check(situation: Situation) -> Check:
+        found = [g(situation) for g in guards]
+        flips = [v.flips_at for v in found if v.flips_at is not None]
+        passed = [v.name for v in found if v.passed]
+        at = None if passed else min(flips, default=None)
+        return Check(bool(passed), ", ".join(passed) or "neither", says, at)
+
+    return Guard(name, says, check, Join.OR, guards)
+
+
+def plain_guard(name: str, says: str, test: Callable[[Situation], bool], otherwise: str) -> Guard:
+    """A guard on a fact: `test` holds, or what is so `otherwise`."""
+    holds, fails = Check(True, says, says), Check(False, otherwise, says)
+    return Guard(name, says, lambda s: holds if test(s) else fails)
+
+
+def age_guard(
+    name: str,
+    says: str,
+    age: Callable[[Situation], timedelta],
+    limit: Callable[[Situation], timedelta],
+) -> Guard:
+    """A guard that passes once an age has reached its limit (exactly the limit is past it)."""
+
+    def check(situation: Situation) -> Check:
+        have, want = age(situation), limit(situation)
+        ahead = situation.now + (want - have) if have < want else None
+        return Check(have >= want, duration(have), f">= {duration(want)}", ahead)
+
+    return Guard(name, says, check)
+
+
+@lru_cache
+def duration(span: timedelta) -> str:
+    """A span as an operator reads it: 90s, 30m, 2h."""
+    seconds = span.total_seconds()
+    for unit, size in (("h", 3600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{round(seconds, 1):.12g}s"

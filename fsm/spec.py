@@ -59,6 +59,9 @@ END: Final = (F.STOP_POLLING, F.SETTLE_CONTEXT)
 INFER: Final = (F.WATCH, F.SETTLE_CONTEXT)
 REPLICATING: Final = (S.REPLICATING,)
 WATCHED: Final = (g.under_watch, g.vm_not_taken)
+# Evidence counts as long as somebody asks, even in the answer with which the watch would end.
+OVERTURNED: Final = (g.watch_open, g.vm_not_taken)
+OVERTURNING: Final = (Event.VMA_RUNNING, Event.VMA_COMPLETED, Event.VMA_FAILED)
 
 
 def _at_or_beyond(target: State) -> tuple[State, ...]:
@@ -153,13 +156,13 @@ _ACTIVE: Final = (
 )  # fmt: skip
 
 _ENDED: Final = (
-    Edge("runs_after_all", E.VMA_RUNNING, ENDED, S.REPLICATING, WATCHED, (F.RECORD_PROGRESS, *REVIVE),
+    Edge("runs_after_all", E.VMA_RUNNING, ENDED, S.REPLICATING, OVERTURNED, (F.RECORD_PROGRESS, *REVIVE),
          "The inference was wrong: no running job stays ended."),
-    Edge("done_after_all", E.VMA_COMPLETED, ENDED, S.COMPLETED, WATCHED, (F.RECORD_PROGRESS, *END),
+    Edge("done_after_all", E.VMA_COMPLETED, ENDED, S.COMPLETED, OVERTURNED, (F.RECORD_PROGRESS, *END),
          "Evidence takes the place of the inference.", ending=Ending.CONFIRMED),
     Edge("settles_after_all", E.VMA_UNSETTLED, (S.FAILED,), S.REPLICATING, (*WATCHED, g.own_key_completed),
          (F.RECORD_PROGRESS, *REVIVE), "The job's own key says completed: it did not fail; it settles where it ran."),
-    Edge("broke_after_all", E.VMA_FAILED, ENDED, S.FAILED, WATCHED, END,
+    Edge("broke_after_all", E.VMA_FAILED, ENDED, S.FAILED, OVERTURNED, END,
          "Evidence takes the place of the inference.", ending=Ending.CONFIRMED, reason="copy failed on the VMA"),
     _stay("still_unsettled", E.VMA_UNSETTLED, (S.COMPLETED,), WATCHED, KEEP, "It says nothing new."),
     _stay("unsettled_failure", E.VMA_UNSETTLED, (S.FAILED,), (*WATCHED, g.own_key_not_completed), KEEP,
@@ -170,7 +173,8 @@ _ENDED: Final = (
             "The VM belongs to a newer job; this one may only raise the alarm.",
             Attention.RUNS_BESIDE_NEWER if event is E.VMA_RUNNING else None)
       for event in VMA_EVENTS),
-    *(_stay(f"{event}_watch_over", event, ENDED, (g.watch_open, g.watch_spent), (F.STOP_POLLING,),
+    *(_stay(f"{event}_watch_over", event, ENDED,
+            (g.watch_open, g.watch_spent, *((g.vm_taken,) if event in OVERTURNING else ())), (F.STOP_POLLING,),
             "The VMA has had a day to contradict the inference.")
       for event in VMA_EVENTS),
     *(Edge(f"{event}_late", event, ENDED, None, (g.not_watched,), (),

@@ -205,7 +205,7 @@ def _row(text: str, edge: str) -> str:
         ("silent", "(`silent_too_long` >= 30m and `outage_ripe` >= 3 like answers over 1m)"),
         ("unreachable", "(not (`silent_too_long` >= 30m and `outage_ripe` >= 3 like answers over 1m))"),
         ("absent", "and (`was_seen` or `had_time_to_post` >= 2m)"),
-        ("runs_after_all", "under watch (`watch_open` and `watch_runs` < 24h); no newer job of the VM |"),
+        ("still_unsettled", "under watch (`watch_open` and `watch_runs` < 24h); no newer job of the VM |"),
         ("broke", '`failed`, confirmed ("copy failed on the VMA")'),
         ("garbled_long", "stays, calls an operator (unintelligible)"),
         ("vma_running_late", "| ignored |"),

@@ -12,9 +12,9 @@ def configure(level: str, form: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        _without_blanks,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.ExtraAdder(),
+        _without_blanks,
     ]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(default=str)

@@ -14,11 +14,10 @@ from fsm.cadence import interval
 from fsm.decision import Decision
 from fsm.facts import JobFacts
 from fsm.policy import RecoveryPolicy
-from fsm.states import Effect, Verdict
+from fsm.states import Effect
 
 Values = dict[str, Any]
 KEPT_POLLS = 500  # rows of poll history kept per job
-_ERRORS = (Verdict.UNREACHABLE, Verdict.UNINTELLIGIBLE)
 _STARTS = {Effect.START_POLLING, Effect.RESTART_POLLING}
 
 
@@ -42,7 +41,7 @@ def follow(
 
 def errors_after(polling: PollingRow | None, decision: Decision) -> int:
     """Errors in a row, the present answer included. A 404 is an answer, not an error."""
-    if decision.evidence is None or decision.evidence.verdict not in _ERRORS:
+    if decision.evidence is None or not decision.evidence.verdict.is_no_answer:
         return 0
     return (polling.consecutive_errors if polling else 0) + 1
 
@@ -76,7 +75,7 @@ _ANSWERED = (
 def _answer_values(polling: PollingRow | None, decision: Decision, due: datetime | None) -> Values:
     evidence = decision.evidence
     assert evidence is not None  # noqa: S101 # the caller's condition, for the type checker
-    failed = evidence.verdict in _ERRORS
+    failed = evidence.verdict.is_no_answer
     return {
         "b_job_id": decision.before.job_id,
         "v_success": 0 if failed else 1,
@@ -125,7 +124,7 @@ def _worth_keeping(loaded: Loaded, decision: Decision) -> bool:
         return False
     if polling is None or polling.last_verdict != evidence.verdict.value or decision.moved:
         return True
-    changed_error = evidence.verdict in _ERRORS and polling.last_error_message != cut(evidence.error, TEXT)
+    changed_error = evidence.verdict.is_no_answer and polling.last_error_message != cut(evidence.error, TEXT)
     return changed_error or _progress(decision.before) != _progress(decision.after)
 
 

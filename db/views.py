@@ -7,7 +7,8 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, RowMapping, case, 
 
 from db.errors import NotFoundError
 from db.tables import CONTEXTS, HISTORY, JOBS, POLLING, POLLS, RUNS
-from fsm.states import ACTIVE, State
+from fsm.spec import EDGES, Kind
+from fsm.states import ACTIVE, ENDED, VMA_EVENTS, Ending, State
 
 
 def list_jobs(
@@ -121,11 +122,10 @@ def state_counts(connection: Connection) -> dict[str, int]:
 
 def inference_counts(connection: Connection) -> tuple[int, int]:
     """(inferred ends, inferences that evidence overturned) over all history."""
-    inferred = case((HISTORY.c.ending == "inferred", 1))
-    ran = HISTORY.c.edge.in_(("runs_after_all", "settles_after_all"))
-    completed = (HISTORY.c.edge == "done_after_all") & (HISTORY.c.from_state == State.FAILED.value)
-    failed = (HISTORY.c.edge == "broke_after_all") & (HISTORY.c.from_state == State.COMPLETED.value)
-    overturned = case((ran | completed | failed, 1))
+    inferred = case((HISTORY.c.ending == Ending.INFERRED.value, 1))
+    by_evidence = HISTORY.c.edge.in_([e.name for e in EDGES if e.kind is Kind.MOVE and e.event in VMA_EVENTS])
+    was_over = HISTORY.c.from_state.in_([s.value for s in ENDED])
+    overturned = case((by_evidence & was_over & (HISTORY.c.from_state == HISTORY.c.to_state), 1))
     row = connection.execute(select(func.count(inferred), func.count(overturned))).one()
     return int(row[0]), int(row[1])
 

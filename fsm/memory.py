@@ -11,9 +11,6 @@ from fsm.values import copied
 # Two answers further apart than this (seconds) do not count as "the VMA answered in between".
 ANSWERED_GAP = 120.0
 
-# Another program on the VMA's port says nothing about its copies either: it uses up no watch.
-_NO_ANSWER = (Verdict.UNREACHABLE, Verdict.UNINTELLIGIBLE)
-
 _T = TypeVar("_T")
 
 
@@ -122,7 +119,7 @@ def remember(memory: Memory, evidence: Evidence, *, setup: bool) -> Memory:
         answering_key=evidence.answering_key or memory.answering_key,
         disks=_disks(memory, evidence, setup=setup),
         watched_seconds=memory.watched_seconds + _answered_gap(memory, evidence),
-        answered_by="" if evidence.verdict in _NO_ANSWER else evidence.observer,
+        answered_by="" if evidence.verdict.is_no_answer else evidence.observer,
         answered_uptime=evidence.uptime,
     )
 
@@ -185,7 +182,7 @@ def _held(old: _T, new: _T, evidence: Evidence) -> _T:
 
 def _answered_gap(memory: Memory, evidence: Evidence) -> float:
     """Seconds since the previous answer, if the VMA answered then and now to the same observer."""
-    if evidence.verdict in _NO_ANSWER or memory.answered_by != evidence.observer:
+    if evidence.verdict.is_no_answer or memory.answered_by != evidence.observer:
         return 0.0
     gap = evidence.uptime - memory.answered_uptime
     return gap if 0.0 <= gap <= ANSWERED_GAP else 0.0

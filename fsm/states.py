@@ -43,11 +43,17 @@ class Verdict(StrEnum):
     UNINTELLIGIBLE = "unintelligible"
 
     @property
+    def is_no_answer(self) -> bool:
+        """True if nothing came that a VMA would say: silence, or another program on its port. A 404 is an answer."""
+        return self in _ANSWERLESS
+
+    @property
     def knows_the_job(self) -> bool:
         """True if the VMA knew the job: the only answers that are a sign of life."""
         return self in _KNOWING
 
 
+_ANSWERLESS: Final = frozenset({Verdict.UNREACHABLE, Verdict.UNINTELLIGIBLE})
 _KNOWING: Final = (Verdict.RUNNING, Verdict.COMPLETED, Verdict.FAILED, Verdict.UNSETTLED)
 
 

@@ -14,7 +14,7 @@ from db.load import Loaded
 from db.store import Answer, Store
 from fsm.evidence import Evidence
 from fsm.facts import Asked, JobFacts
-from fsm.states import Asker, Verdict
+from fsm.states import Asker
 from poller.metrics import Metrics
 from poller.report import report
 from poller.schedule import POLL, Schedule
@@ -133,7 +133,7 @@ class Poller:
     async def ask(self, facts: JobFacts) -> Evidence:
         """Ask the VMA about a job, beside the schedule."""
         evidence = await self.client.ask(Question.of(facts))
-        if evidence.verdict in (Verdict.UNREACHABLE, Verdict.UNINTELLIGIBLE):
+        if evidence.verdict.is_no_answer:
             self.last_error = evidence.error
         else:
             self.last_heard, self.last_error = evidence.observed_at, None

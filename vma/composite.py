@@ -27,6 +27,7 @@ __all__ = ["Question", "compose", "unexpected"]
 
 ERROR_EXCERPT: Final = 300
 MAX_WARNINGS: Final = 20
+_WRONG: Final = {Verdict.UNREACHABLE: Kind.UNREACHABLE, Verdict.UNINTELLIGIBLE: Kind.UNINTELLIGIBLE}
 MAX_BODY: Final = 15_000  # characters kept of a body that went wrong: what a text column holds, and the error before it
 
 
@@ -155,21 +156,19 @@ def _answering_key(hearing: Hearing) -> str | None:
 def _error(hearing: Hearing, verdict: Verdict, failed: tuple[str, ...]) -> str | None:
     if verdict is Verdict.FAILED:
         return _failure(hearing, failed)
-    kinds = {Verdict.UNREACHABLE: Kind.UNREACHABLE, Verdict.UNINTELLIGIBLE: Kind.UNINTELLIGIBLE}
-    if verdict not in kinds:
+    if verdict not in _WRONG:
         return None
-    wanted = (a for a in _that_matter(hearing) if a.kind is kinds[verdict])
+    wanted = (a for a in _that_matter(hearing) if a.kind is _WRONG[verdict])
     answer = next(wanted, None)
     return "the VMA was not asked" if answer is None else _complaint(answer)
 
 
 def _body(hearing: Hearing, verdict: Verdict) -> str | None:
     """What the answer that went wrong said, word for word, up to a bound (requirement 2.2)."""
-    wrong = {Verdict.UNREACHABLE: Kind.UNREACHABLE, Verdict.UNINTELLIGIBLE: Kind.UNINTELLIGIBLE}
     if verdict is Verdict.FAILED:
         bodies = (a.body for a in (*_fresh(hearing), hearing.own_known) if a and a.verdict is Verdict.FAILED)
     else:
-        bodies = (a.body for a in _that_matter(hearing) if a.kind is wrong.get(verdict))
+        bodies = (a.body for a in _that_matter(hearing) if a.kind is _WRONG.get(verdict))
     body = next(bodies, b"")
     return clean(body[:MAX_BODY].decode("utf-8", errors="replace"), MAX_BODY) if body else None
 

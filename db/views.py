@@ -125,7 +125,7 @@ def inference_counts(connection: Connection) -> tuple[int, int]:
     inferred = case((HISTORY.c.ending == Ending.INFERRED.value, 1))
     by_evidence = HISTORY.c.edge.in_([e.name for e in EDGES if e.kind is Kind.MOVE and e.event in VMA_EVENTS])
     was_over = HISTORY.c.from_state.in_([s.value for s in ENDED])
-    overturned = case((by_evidence & was_over & (HISTORY.c.from_state == HISTORY.c.to_state), 1))
+    overturned = case((by_evidence & was_over & (HISTORY.c.from_state != HISTORY.c.to_state), 1))
     row = connection.execute(select(func.count(inferred), func.count(overturned))).one()
     return int(row[0]), int(row[1])
 

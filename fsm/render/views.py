@@ -33,7 +33,7 @@ def _groups(moves: Iterable[Edge]) -> list[Group]:
     """The groups that an arrow leaves from."""
     asked = {_source(e) for e in moves}
     wanted = [name for name in _GROUPS if (name,) in asked]
-    found = []
+    found: list[Group] = []
     for name in wanted:
         inside = [g for g in found if set(_GROUPS[g.id]) < set(_GROUPS[name])]
         taken = {s for g in inside for s in _GROUPS[g.id]}

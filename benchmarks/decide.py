@@ -1,7 +1,7 @@
 """Microseconds per decision: `decide` beside a dict table, bare `transitions` and python-statemachine, in one run.
 
-The others only say where it goes. `decide` also takes the answer into memory and progress, gives every guard's verdict
-with what it saw and its limit, and returns the job before and after with what must be done.
+The others only say where it goes. `decide` also takes the answer into memory and progress, and returns the job before
+and after with what must be done; every guard's verdict, with what it saw and its limit, is put into words when read.
 
 Run: python benchmarks/decide.py
 """
@@ -49,6 +49,12 @@ def ours(cell: Cell) -> Callable[[], Decision]:
     return lambda: decide(job, event, evidence, now, asked=asked)
 
 
+def reading(cell: Cell) -> Callable[[], object]:
+    """The whole decision, and every guard's verdict in words."""
+    decision = ours(cell)
+    return lambda: decision().verdicts
+
+
 def absorbing(cell: Cell) -> Callable[[], object]:
     """The part of it that takes the answer in."""
     job, evidence = cell.job, cell.evidence
@@ -61,7 +67,12 @@ OTHERS: dict[str, Callable[[Cell], contenders.Fire]] = {
 }
 if contenders.STATEMACHINE is not None:
     OTHERS["python-statemachine"] = contenders.python_statemachine
-ROWS: dict[str, Callable[[Cell], Callable[[], object]]] = {**OTHERS, "decide": ours, "  of which absorb": absorbing}
+ROWS: dict[str, Callable[[Cell], Callable[[], object]]] = {
+    **OTHERS,
+    "decide": ours,
+    "  of which absorb": absorbing,
+    "  and verdicts read": reading,
+}
 
 
 def require_agreement() -> None:

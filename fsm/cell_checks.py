@@ -63,11 +63,11 @@ def _judge_situation(cell: Cell, edges: tuple[Edge, ...], situation: Situation) 
 
 
 def _passing(edges: Iterable[Edge], situation: Situation) -> list[Edge]:
-    return [e for e in edges if all(g.check(situation).passed for g in e.guards)]
+    return [e for e in edges if all(g.test(situation) for g in e.guards)]
 
 
 def _refusals(edges: Iterable[Edge], situation: Situation) -> str:
-    failed = {e.name: [g.name for g in e.guards if not g.check(situation).passed] for e in edges}
+    failed = {e.name: [g.name for g in e.guards if not g.test(situation)] for e in edges}
     return "".join(f"; {name} fails at {', '.join(guards)}" for name, guards in failed.items())
 
 

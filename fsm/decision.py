@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from fsm.evidence import Evidence
-from fsm.facts import Asked, JobFacts
+from fsm.facts import Asked, JobFacts, Situation
 from fsm.guard import GuardVerdict
 from fsm.spec import Edge, Kind
 from fsm.states import ENDED, Asker, Effect, Ending, Event, RecoveryMethod, State, Verdict
@@ -42,14 +42,54 @@ class Decision:
     outcome: Outcome
     before: JobFacts
     after: JobFacts
-    asked: Asked
-    at: datetime
-    policy: str
-    edge: str | None = None
-    effects: tuple[Effect, ...] = ()
-    verdicts: tuple[GuardVerdict, ...] = ()
-    reason: str | None = None
-    evidence: Evidence | None = None
+    situation: Situation  # what the guards saw
+    tried: tuple[Edge, ...] = ()  # in this order, until one passed
+    rule: Edge | None = None  # the one that was taken
+
+    @property
+    def edge(self) -> str | None:
+        """The name of the rule that was followed; None for a refusal."""
+        return self.rule.name if self.rule else None
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """What the world is asked to do."""
+        return self.rule.effects if self.rule else ()
+
+    @property
+    def asked(self) -> Asked:
+        """Who asked, and why."""
+        return self.situation.asked
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """The answer that was judged, if it was one."""
+        return self.situation.evidence
+
+    @property
+    def at(self) -> datetime:
+        """When."""
+        return self.situation.now
+
+    @property
+    def policy(self) -> str:
+        """Fingerprint of the policy that it was decided by."""
+        return self.situation.policy.fingerprint
+
+    @property
+    def reason(self) -> str | None:
+        """Why it moved: the person's words, the VMA's, or the rule's; not those of whoever triggered the question."""
+        edge = self.rule
+        if edge is None or edge.kind is not Kind.MOVE:
+            return None
+        if self.evidence is None:
+            return self.asked.reason or edge.reason
+        return (self.evidence.error if edge.ending is Ending.CONFIRMED else None) or edge.reason
+
+    @property
+    def verdicts(self) -> tuple[GuardVerdict, ...]:
+        """What every guard of every rule that was tried says."""
+        return tuple(guard(self.situation) for edge in self.tried for guard in edge.guards)
 
     @property
     def source(self) -> State | None:
@@ -92,13 +132,6 @@ class Decision:
 def outcome_of(edge: Edge) -> Outcome:
     """The outcome of taking an edge."""
     return _OUTCOME[edge.kind]
-
-
-def reason_of(edge: Edge, asked: Asked, evidence: Evidence | None) -> str | None:
-    """The text of a move: the person's, the VMA's, or the rule's. Who triggered a question does not word its answer."""
-    if evidence is None:
-        return asked.reason or edge.reason
-    return (evidence.error if edge.ending is Ending.CONFIRMED else None) or edge.reason
 
 
 def take(edge: Edge, seen: JobFacts, evidence: Evidence | None, asked: Asked, now: datetime) -> JobFacts:

@@ -31,10 +31,9 @@ class GuardVerdict:
         return f"{self.name}: wants {self.limit}, is {self.observed}{when}"
 
 
-class Check(NamedTuple):
-    """A guard's finding, before it has a name."""
+class Sight(NamedTuple):
+    """What a guard saw and what it wants, in words, and when time alone would change its answer."""
 
-    passed: bool
     observed: str
     limit: str
     flips_at: datetime | None = None
@@ -50,22 +49,28 @@ class Join(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Guard:
-    """A named condition of an edge. `says` is its text in diagrams and tables; `parts` are the guards it is made of."""
+    """A named condition of an edge. `says` is its text in diagrams and tables; `parts` are the guards it is made of.
+
+    `test` decides; `sight` puts the same into words, which only those pay for who read them.
+    """
 
     name: str
     says: str
-    check: Callable[[Situation], Check]
+    test: Callable[[Situation], bool]
+    sight: Callable[[Situation], Sight]
     join: Join | None = None
     parts: tuple["Guard", ...] = ()
 
-    def __call__(self, situation: Situation) -> GuardVerdict:
+    def passes(self, situation: Situation) -> bool:
         """Judge the situation; a guard that has judged it already says the same again."""
-        verdict: GuardVerdict | None = situation.said.get(self)
-        if verdict is None:
-            found = self.check(situation)
-            verdict = GuardVerdict(self.name, *found)
-            situation.said[self] = verdict
-        return verdict
+        passed: bool | None = situation.said.get(self)
+        if passed is None:
+            passed = situation.said[self] = self.test(situation)
+        return passed
+
+    def __call__(self, situation: Situation) -> GuardVerdict:
+        """The judgement with its reasons."""
+        return GuardVerdict(self.name, self.passes(situation), *self.sight(situation))
 
     @property
     def formula(self) -> str:
@@ -83,44 +88,49 @@ class Guard:
 def negation(guard: Guard, name: str, says: str) -> Guard:
     """The guard that passes exactly when the other does not."""
 
-    def check(situation: Situation) -> Check:
-        found = guard(situation)
-        return Check(not found.passed, found.observed, says, found.flips_at)
+    def sight(situation: Situation) -> Sight:
+        seen = guard.sight(situation)
+        return Sight(seen.observed, says, seen.flips_at)
 
-    return Guard(name, says, check, Join.NOT, (guard,))
+    return Guard(name, says, lambda s: not guard.passes(s), sight, Join.NOT, (guard,))
 
 
 def conjunction(name: str, says: str, *guards: Guard) -> Guard:
     """The guard that passes if all the others do; it reports those that do not."""
 
-    def check(situation: Situation) -> Check:
+    def test(situation: Situation) -> bool:
+        return all(guard.passes(situation) for guard in guards)
+
+    def sight(situation: Situation) -> Sight:
         found = [g(situation) for g in guards]
         failed = [v for v in found if not v.passed]
         flips = [v.flips_at for v in (failed or found)]
         known = [f for f in flips if f is not None]
         at = max(known) if failed and len(known) == len(flips) else None
-        return Check(not failed, "; ".join(map(str, failed)) or "so", says, at)
+        return Sight("; ".join(map(str, failed)) or "so", says, at)
 
-    return Guard(name, says, check, Join.AND, guards)
+    return Guard(name, says, test, sight, Join.AND, guards)
 
 
 def disjunction(name: str, says: str, *guards: Guard) -> Guard:
     """The guard that passes if any of the others does."""
 
-    def check(situation: Situation) -> Check:
+    def test(situation: Situation) -> bool:
+        return any(guard.passes(situation) for guard in guards)
+
+    def sight(situation: Situation) -> Sight:
         found = [g(situation) for g in guards]
         flips = [v.flips_at for v in found if v.flips_at is not None]
         passed = [v.name for v in found if v.passed]
-        at = None if passed else min(flips, default=None)
-        return Check(bool(passed), ", ".join(passed) or "neither", says, at)
+        return Sight(", ".join(passed) or "neither", says, None if passed else min(flips, default=None))
 
-    return Guard(name, says, check, Join.OR, guards)
+    return Guard(name, says, test, sight, Join.OR, guards)
 
 
 def plain_guard(name: str, says: str, test: Callable[[Situation], bool], otherwise: str) -> Guard:
     """A guard on a fact: `test` holds, or what is so `otherwise`."""
-    holds, fails = Check(True, says, says), Check(False, otherwise, says)
-    return Guard(name, says, lambda s: holds if test(s) else fails)
+    holds, fails = Sight(says, says), Sight(otherwise, says)
+    return Guard(name, says, test, lambda s: holds if test(s) else fails)
 
 
 def age_guard(
@@ -131,12 +141,12 @@ def age_guard(
 ) -> Guard:
     """A guard that passes once an age has reached its limit (exactly the limit is past it)."""
 
-    def check(situation: Situation) -> Check:
+    def sight(situation: Situation) -> Sight:
         have, want = age(situation), limit(situation)
         ahead = situation.now + (want - have) if have < want else None
-        return Check(have >= want, duration(have), f">= {duration(want)}", ahead)
+        return Sight(duration(have), f">= {duration(want)}", ahead)
 
-    return Guard(name, says, check)
+    return Guard(name, says, lambda s: age(s) >= limit(s), sight)
 
 
 @lru_cache

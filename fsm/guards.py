@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from fsm.facts import Situation
-from fsm.guard import Check, Guard, age_guard, conjunction, disjunction, duration, negation, plain_guard
+from fsm.guard import Guard, Sight, age_guard, conjunction, disjunction, duration, negation, plain_guard
 from fsm.states import SETUP, Asker, Ending, Verdict
 
 # --- facts about the job -------------------------------------------------------------------------
@@ -12,18 +12,22 @@ from fsm.states import SETUP, Asker, Ending, Verdict
 has_disks: Final = Guard(
     "has_disks",
     "the job has disks",
-    lambda s: Check(bool(s.facts.disks), f"{len(s.facts.disks)} disks", ">= 1 disk"),
+    lambda s: bool(s.facts.disks),
+    lambda s: Sight(f"{len(s.facts.disks)} disks", ">= 1 disk"),
 )
 
 
-def _volumes(s: Situation) -> Check:
-    missing = [d.disk_id for d in s.facts.disks if d.volume_id is None]
-    known = bool(s.facts.disks) and not missing
-    observed = "no volume for " + ", ".join(missing) if missing else f"{len(s.facts.disks)} disks"
-    return Check(known, observed, "a volume for every disk")
+def _volumes(s: Situation) -> Sight:
+    missing = ", ".join(d.disk_id for d in s.facts.disks if d.volume_id is None)
+    return Sight(f"no volume for {missing}" if missing else f"{len(s.facts.disks)} disks", "a volume for every disk")
 
 
-volumes_recorded: Final = Guard("volumes_recorded", "every disk has a volume", _volumes)
+volumes_recorded: Final = Guard(
+    "volumes_recorded",
+    "every disk has a volume",
+    lambda s: bool(s.facts.disks) and all(d.volume_id is not None for d in s.facts.disks),
+    _volumes,
+)
 vm_not_taken: Final = plain_guard(
     "vm_not_taken", "no newer job of the VM", lambda s: not s.facts.vm_taken, "a newer job of the VM exists"
 )
@@ -31,16 +35,14 @@ vm_taken: Final = negation(vm_not_taken, "vm_taken", "a newer job of the VM exis
 inferred: Final = Guard(
     "inferred",
     "the end is inferred",
-    lambda s: Check(s.facts.ending is Ending.INFERRED, f"{s.facts.ending} end", "an inferred end"),
+    lambda s: s.facts.ending is Ending.INFERRED,
+    lambda s: Sight(f"{s.facts.ending} end", "an inferred end"),
 )
 revisable: Final = Guard(
     "revisable",
     "the end is inferred or manual",
-    lambda s: Check(
-        s.facts.ending in (Ending.INFERRED, Ending.MANUAL),
-        f"{s.facts.ending} end",
-        "an inferred or manual end",
-    ),
+    lambda s: s.facts.ending in (Ending.INFERRED, Ending.MANUAL),
+    lambda s: Sight(f"{s.facts.ending} end", "an inferred or manual end"),
 )
 ended_in_setup: Final = plain_guard(
     "ended_in_setup",
@@ -54,19 +56,23 @@ ended_in_setup: Final = plain_guard(
 vm_idle: Final = Guard(
     "vm_idle",
     "the VM has no unfinished job",
-    lambda s: Check(s.vm.unfinished_job is None, s.vm.unfinished_job or "none", "no unfinished job of the VM"),
+    lambda s: s.vm.unfinished_job is None,
+    lambda s: Sight(s.vm.unfinished_job or "none", "no unfinished job of the VM"),
 )
 
 
-def _watched_says(s: Situation) -> Check:
+def _last_copy(s: Situation) -> Sight:
+    watched = f"{s.vm.watched_job} is {s.vm.watched_verdict or 'not asked'}"
     limit = "the VM's last copy, whose end was only inferred, answers and does not run"
-    if s.vm.watched_job is None:
-        return Check(True, "no inferred end under watch", limit)
-    fine = s.vm.watched_verdict not in (Verdict.RUNNING, Verdict.UNREACHABLE, None)
-    return Check(fine, f"{s.vm.watched_job} is {s.vm.watched_verdict or 'not asked'}", limit)
+    return Sight(watched if s.vm.watched_job else "no inferred end under watch", limit)
 
 
-last_copy_over: Final = Guard("last_copy_over", "an inferred end of the VM was asked about, and is over", _watched_says)
+last_copy_over: Final = Guard(
+    "last_copy_over",
+    "an inferred end of the VM was asked about, and is over",
+    lambda s: s.vm.watched_job is None or s.vm.watched_verdict not in (Verdict.RUNNING, Verdict.UNREACHABLE, None),
+    _last_copy,
+)
 
 # --- the watch over an inferred end --------------------------------------------------------------
 
@@ -74,13 +80,16 @@ watch_open: Final = plain_guard("watch_open", "under watch", lambda s: s.facts.w
 not_watched: Final = negation(watch_open, "not_watched", "not under watch")
 
 
-def _watch_spent(s: Situation) -> Check:
-    have = timedelta(seconds=s.facts.memory.watched_seconds)
-    want = s.policy.watch_for
-    return Check(have >= want, f"answered for {duration(have)}", f">= {duration(want)}")
+def _answered_for(s: Situation) -> timedelta:
+    return timedelta(seconds=s.facts.memory.watched_seconds)
 
 
-watch_spent: Final = Guard("watch_spent", "the VMA has answered for watch_for", _watch_spent)
+watch_spent: Final = Guard(
+    "watch_spent",
+    "the VMA has answered for watch_for",
+    lambda s: _answered_for(s) >= s.policy.watch_for,
+    lambda s: Sight(f"answered for {duration(_answered_for(s))}", f">= {duration(s.policy.watch_for)}"),
+)
 under_watch: Final = conjunction(
     "under_watch", "under watch", watch_open, negation(watch_spent, "watch_runs", "the watch is not over")
 )
@@ -89,15 +98,20 @@ under_watch: Final = conjunction(
 
 
 def _streak(name: str, says: str, kind: str) -> Guard:
-    def check(s: Situation) -> Check:
+    def heard(s: Situation) -> tuple[int, float]:
         streak = getattr(s.facts.memory, kind)
-        count, span = (0, 0.0) if streak is None else (streak.count, streak.span)
-        want = s.policy.inference_ripe
-        ripe = not want or (count >= s.policy.inference_answers and span >= want.total_seconds())
-        limit = f">= {s.policy.inference_answers} like answers over {duration(want)}"
-        return Check(ripe, f"{count} over {duration(timedelta(seconds=span))}", limit)
+        return (0, 0.0) if streak is None else (streak.count, streak.span)
 
-    return Guard(name, says, check)
+    def ripe(s: Situation) -> bool:
+        (count, span), want = heard(s), s.policy.inference_ripe
+        return not want or (count >= s.policy.inference_answers and span >= want.total_seconds())
+
+    def sight(s: Situation) -> Sight:
+        count, span = heard(s)
+        limit = f">= {s.policy.inference_answers} like answers over {duration(s.policy.inference_ripe)}"
+        return Sight(f"{count} over {duration(timedelta(seconds=span))}", limit)
+
+    return Guard(name, says, ripe, sight)
 
 
 absence_ripe: Final = _streak("absence_ripe", "like not-founds, enough and spread", "not_found")
@@ -149,11 +163,8 @@ not_given_up: Final = negation(given_up, "not_given_up", "too early to give the 
 nearly_done: Final = Guard(
     "nearly_done",
     "progress > nearly_done_percent",
-    lambda s: Check(
-        s.facts.percent > s.policy.nearly_done_percent,
-        f"{s.facts.percent:g} %",
-        f"> {s.policy.nearly_done_percent:g} %",
-    ),
+    lambda s: s.facts.percent > s.policy.nearly_done_percent,
+    lambda s: Sight(f"{s.facts.percent:g} %", f"> {s.policy.nearly_done_percent:g} %"),
 )
 not_nearly_done: Final = negation(nearly_done, "not_nearly_done", "progress <= nearly_done_percent")
 own_key_completed: Final = plain_guard(
@@ -178,16 +189,20 @@ settled: Final = age_guard(
 not_settled: Final = negation(settled, "not_settled", "unchanged for less than completion_settle")
 
 
-def _unfinished(s: Situation) -> Check:
-    short = [d.disk_id for d in s.facts.memory.disks if d.unfinished and not d.proven]
-    return Check(not short, ", ".join(short) or "none", "no disk visibly unfinished")
+def _unfinished(s: Situation) -> list[str]:
+    return [d.disk_id for d in s.facts.memory.disks if d.unfinished and not d.proven]
 
 
 likely_complete: Final = conjunction(
     "likely_complete",
     "nearly done or its own key says completed, no disk visibly unfinished",
     disjunction("says_done", "nearly done, or its own key says completed", nearly_done, own_key_completed),
-    Guard("nothing_unfinished", "no disk visibly unfinished", _unfinished),
+    Guard(
+        "nothing_unfinished",
+        "no disk visibly unfinished",
+        lambda s: not _unfinished(s),
+        lambda s: Sight(", ".join(_unfinished(s)) or "none", "no disk visibly unfinished"),
+    ),
 )
 not_likely_complete: Final = negation(likely_complete, "not_likely_complete", "completion cannot be inferred")
 
@@ -212,16 +227,14 @@ not_garbled_too_long: Final = negation(
 by_operator: Final = Guard(
     "by_operator",
     "an operator, by name",
-    lambda s: Check(
-        s.asked.by is Asker.OPERATOR and bool(s.asked.actor),
-        f"{s.asked.by} {s.asked.actor or '(no name)'}",
-        "an operator, by name",
-    ),
+    lambda s: s.asked.by is Asker.OPERATOR and bool(s.asked.actor),
+    lambda s: Sight(f"{s.asked.by} {s.asked.actor or '(no name)'}", "an operator, by name"),
 )
 by_workflow: Final = Guard(
     "by_workflow",
     "the OMA's workflow",
-    lambda s: Check(s.asked.by is Asker.WORKFLOW, str(s.asked.by), "the workflow"),
+    lambda s: s.asked.by is Asker.WORKFLOW,
+    lambda s: Sight(str(s.asked.by), "the workflow"),
 )
 has_reason: Final = plain_guard(
     "has_reason", "a reason is given", lambda s: bool((s.asked.reason or "").strip()), "no reason given"

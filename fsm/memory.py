@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Self, TypeVar
+from typing import Any, Self
 
 from fsm.evidence import DiskEvidence, Evidence, KeyEntry
 from fsm.states import Attention, State, Verdict
@@ -10,8 +10,6 @@ from fsm.values import copied
 
 # Two answers further apart than this (seconds) do not count as "the VMA answered in between".
 ANSWERED_GAP = 120.0
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,10 @@ class Memory:
 
     def disk(self, disk_id: str) -> DiskMemory:
         """What is remembered of a disk; a blank memory if nothing is."""
-        return next((d for d in self.disks if d.disk_id == disk_id), DiskMemory(disk_id))
+        for disk in self.disks:
+            if disk.disk_id == disk_id:
+                return disk
+        return DiskMemory(disk_id)
 
     def prove(self, disk_id: str) -> Self:
         """With the end of a disk's copy proven."""
@@ -105,53 +106,41 @@ class Memory:
 
 def remember(memory: Memory, evidence: Evidence, *, setup: bool) -> Memory:
     """The memory after one more answer; `setup` while the copy has not been started (baselines are taken)."""
+    said = _of_the_job if evidence.verdict.knows_the_job else _of_silence
     return copied(
         memory,
-        not_found=_not_found(memory, evidence),
-        unreachable=_unreachable(memory, evidence),
-        unintelligible_since=_unintelligible_since(memory, evidence),
-        settling=_settling(memory, evidence),
-        still=_still(memory, evidence),
         disk_failed_since=_disk_failed_since(memory, evidence),
-        failed_disks=_held(memory.failed_disks, evidence.failed_disks, evidence),
         refused_since=_refused_since(memory, evidence),
-        own_key_completed=_held(memory.own_key_completed, evidence.own_key_completed, evidence),
         answering_key=evidence.answering_key or memory.answering_key,
         disks=_disks(memory, evidence, setup=setup),
         watched_seconds=memory.watched_seconds + _answered_gap(memory, evidence),
         answered_by="" if evidence.verdict.is_no_answer else evidence.observer,
         answered_uptime=evidence.uptime,
+        **said(memory, evidence),
     )
 
 
-def _not_found(memory: Memory, evidence: Evidence) -> Streak | None:
-    if evidence.verdict is Verdict.NOT_FOUND:
-        return Streak.extend(memory.not_found, evidence)
-    return None if evidence.verdict.knows_the_job else memory.not_found
+def _of_the_job(memory: Memory, evidence: Evidence) -> dict[str, Any]:
+    """The VMA knows the job: whatever was counted of its silence is over."""
+    return {
+        "not_found": None,
+        "unreachable": None,
+        "unintelligible_since": None,
+        "settling": _stand(memory.settling, evidence) if evidence.verdict is Verdict.UNSETTLED else None,
+        "still": _stand(memory.still, evidence) if evidence.verdict is Verdict.RUNNING else None,
+        "failed_disks": evidence.failed_disks,
+        "own_key_completed": evidence.own_key_completed,
+    }
 
 
-def _unreachable(memory: Memory, evidence: Evidence) -> Streak | None:
+def _of_silence(memory: Memory, evidence: Evidence) -> dict[str, Any]:
+    """Nothing was said of the job. An outage interrupts neither garbage nor absence; what was known stays."""
+    said: dict[str, Any] = {"unreachable": None}
     if evidence.verdict is Verdict.UNREACHABLE:
-        return Streak.extend(memory.unreachable, evidence)
-    return None
-
-
-def _unintelligible_since(memory: Memory, evidence: Evidence) -> datetime | None:
+        return {"unreachable": Streak.extend(memory.unreachable, evidence)}
     if evidence.verdict is Verdict.UNINTELLIGIBLE:
-        return memory.unintelligible_since or evidence.observed_at
-    return memory.unintelligible_since if evidence.verdict is Verdict.UNREACHABLE else None
-
-
-def _settling(memory: Memory, evidence: Evidence) -> Still | None:
-    if evidence.verdict is Verdict.UNSETTLED:
-        return _stand(memory.settling, evidence)
-    return None if evidence.verdict.knows_the_job else memory.settling
-
-
-def _still(memory: Memory, evidence: Evidence) -> Still | None:
-    if evidence.verdict is Verdict.RUNNING:
-        return _stand(memory.still, evidence)
-    return None if evidence.verdict.knows_the_job else memory.still
+        return said | {"unintelligible_since": memory.unintelligible_since or evidence.observed_at}
+    return said | {"unintelligible_since": None, "not_found": Streak.extend(memory.not_found, evidence)}
 
 
 def _stand(still: Still | None, evidence: Evidence) -> Still:
@@ -167,17 +156,13 @@ def _stand(still: Still | None, evidence: Evidence) -> Still:
 def _disk_failed_since(memory: Memory, evidence: Evidence) -> datetime | None:
     if evidence.failed_disks:
         return memory.disk_failed_since or evidence.observed_at
-    return _held(memory.disk_failed_since, None, evidence)
+    return None if evidence.verdict.knows_the_job else memory.disk_failed_since
 
 
 def _refused_since(memory: Memory, evidence: Evidence) -> datetime | None:
     if evidence.refused:
         return memory.refused_since or evidence.observed_at
     return memory.refused_since if evidence.verdict is Verdict.UNREACHABLE else None
-
-
-def _held(old: _T, new: _T, evidence: Evidence) -> _T:
-    return new if evidence.verdict.knows_the_job else old
 
 
 def _answered_gap(memory: Memory, evidence: Evidence) -> float:

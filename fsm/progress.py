@@ -4,8 +4,8 @@ from math import isnan
 from typing import Any
 
 from fsm.evidence import Evidence
-from fsm.facts import Disk, JobFacts
-from fsm.memory import DiskMemory, Memory, remember
+from fsm.facts import JobFacts
+from fsm.memory import Memory, remember
 from fsm.values import copied
 
 Progress = dict[str, Any]  # the fields of JobFacts that an answer changes
@@ -33,27 +33,28 @@ def _of_the_answer(facts: JobFacts, evidence: Evidence) -> Progress:
 
 
 def _of_the_disks(facts: JobFacts, memory: Memory, evidence: Evidence) -> Progress:
-    counted = [_disk_bytes(d, memory.disk(d.disk_id)) for d in facts.disks]
-    done, total = sum(done for done, _ in counted), sum(total or 0 for _, total in counted)
-    brought = any(d.proven or d.bytes_transferred is not None for d in evidence.disks)
-    if not (brought and total):  # a percentage may be one disk's: it never speaks for several
+    """A disk never seen counts 0 of its capacity, a proven one all of its total.
+
+    One of unknown size weighs as much as its brothers, and nothing of it is done until it is proven.
+    """
+    done = total = weighed = 0
+    for disk in facts.disks:
+        seen = memory.disk(disk.disk_id)
+        size = seen.total_bytes or disk.capacity_bytes
+        done += size if seen.proven else max(0, min(seen.bytes_transferred or 0, size))
+        total += size
+        weighed += seen.proven or size > 0
+    if not (total and _brings_bytes(evidence)):  # a percentage may be one disk's: it never speaks for several
         return _by_percent(evidence) if len(facts.disks) == 1 else {}
-    sized = sum(total is not None for _, total in counted) / len(counted)
-    return {"percent": 100.0 * done / total * sized, "bytes_transferred": done, "total_bytes": total}
+    percent = 100.0 * done / total * (weighed / len(facts.disks))
+    return {"percent": percent, "bytes_transferred": done, "total_bytes": total}
+
+
+def _brings_bytes(evidence: Evidence) -> bool:
+    return any(d.proven or d.bytes_transferred is not None for d in evidence.disks)
 
 
 def _by_percent(evidence: Evidence) -> Progress:
     if evidence.percent is None or isnan(evidence.percent):
         return {}
     return {"percent": max(0.0, min(100.0, evidence.percent))}
-
-
-def _disk_bytes(disk: Disk, seen: DiskMemory) -> tuple[int, int | None]:
-    """(done, total); a disk never seen counts 0 of its capacity, a proven one all of its total.
-
-    None is an unknown size: such a disk weighs as much as its brothers, and nothing of it is done.
-    """
-    total = seen.total_bytes or disk.capacity_bytes
-    if seen.proven:
-        return total, total
-    return max(0, min(seen.bytes_transferred or 0, total)), total or None

@@ -11,7 +11,8 @@ from api_stage import ANNA, API, JOBS, NOON, Stage, new_job
 from api.errors import RefusedError
 from fsm.decision import Outcome
 from fsm.facts import Asked
-from fsm.guard import GuardVerdict
+from fsm.guard import Guard, Sight
+from fsm.spec import EDGES
 from fsm.states import Event
 
 Play = Callable[..., None]
@@ -183,8 +184,10 @@ def test_a_refusal_that_time_alone_will_lift_says_when(play: Play) -> None:
     async def story(on: Stage) -> None:
         job_id = await on.create()
         decision = await on.service.dry_run(job_id, Event.START, Asked())
-        early = GuardVerdict("ripe", False, "5s", ">= 60s", NOON + timedelta(seconds=55))
-        refusal = RefusedError(replace(decision, outcome=Outcome.REFUSED, verdicts=(early,)))
+        seen = Sight("5s", ">= 60s", NOON + timedelta(seconds=55))
+        early = Guard("ripe", "ripe", lambda _: False, lambda _: seen)
+        rule = replace(EDGES[0], guards=(early,))
+        refusal = RefusedError(replace(decision, outcome=Outcome.REFUSED, tried=(rule,)))
 
         async def refuse(*_args: object) -> None:
             raise refusal

@@ -13,7 +13,7 @@ import pytest
 from fsm import guards as g
 from fsm.checks import UnsoundSpecError, check, require_sound
 from fsm.findings import Finding, Rule
-from fsm.guard import Check, Guard, negation
+from fsm.guard import Guard, Sight, negation
 from fsm.policy import RecoveryPolicy
 from fsm.spec import EDGES, Edge, Kind
 from fsm.states import ENDED, VMA_EVENTS, Attention, Effect, Ending, Event, State
@@ -55,12 +55,15 @@ def unknown(name: str) -> Any:
 def _like_settled(passed: Callable[[bool], bool] = lambda p: p, ahead: timedelta = TICK) -> Guard:
     """A guard under the name, and with the witnesses, of `settled`, whose word is not to be relied upon."""
 
-    def judge(situation: Any) -> Check:
-        found = g.settled.check(situation)
-        at = situation.now + ahead if not found.passed else None
-        return replace(found, passed=passed(found.passed), flips_at=at)
+    def sight(situation: Any) -> Sight:
+        late = g.settled.test(situation)
+        return g.settled.sight(situation)._replace(flips_at=None if late else situation.now + ahead)
 
-    return Guard("settled", "settled, it says", judge)
+    return Guard("settled", "settled, it says", lambda s: passed(g.settled.test(s)), sight)
+
+
+def _blind(name: str) -> Guard:
+    return Guard(name, "x", lambda _: True, lambda _: Sight("", ""))
 
 
 def guards_replaced(guard: Guard) -> Table:
@@ -78,11 +81,11 @@ BROKEN: dict[str, tuple[Rule, Table]] = {
     "an unknown effect": (Rule.NAMES, effects("runs", add=(unknown("pray"),))),
     "an unknown ending": (Rule.NAMES, changed("done", ending=unknown("happy"))),
     "an unknown alarm": (Rule.NAMES, changed("cannot_settle", attention=unknown("boredom"))),
-    "a guard name of two meanings": (Rule.NAMES, with_guard(Guard("settled", "x", lambda _: Check(True, "", "")))),
-    "a guard without witnesses": (Rule.NAMES, with_guard(Guard("lucky", "x", lambda _: Check(True, "", "")))),
+    "a guard name of two meanings": (Rule.NAMES, with_guard(_blind("settled"))),
+    "a guard without witnesses": (Rule.NAMES, with_guard(_blind("lucky"))),
     "a part without witnesses": (
         Rule.NAMES,
-        with_guard(negation(Guard("lucky", "x", lambda _: Check(True, "", "")), "unlucky", "x")),
+        with_guard(negation(_blind("lucky"), "unlucky", "x")),
     ),
     "an edge without a why": (Rule.WHY, changed("runs", why="")),
     "a why that is no sentence": (Rule.WHY, changed("runs", why="because")),

@@ -21,7 +21,7 @@ from builders import (
 
 from fsm.decision import Outcome
 from fsm.facts import Asked, Situation, VmFacts
-from fsm.guard import Check, Guard, conjunction, disjunction, duration, negation
+from fsm.guard import Guard, Sight, conjunction, disjunction, duration, negation
 from fsm.machine import decide, decide_on
 from fsm.memory import Memory, Streak
 from fsm.states import Asker, Event, State, Verdict
@@ -168,7 +168,7 @@ def test_an_accepted_decision_keeps_the_reasons_why_it_did_not_move() -> None:
 
 def _guard(name: str, passed: bool, minutes: int | None = None) -> Guard:
     at = None if minutes is None else NOW + timedelta(minutes=minutes)
-    return Guard(name, name, lambda _: Check(passed, "x", "y", at))
+    return Guard(name, name, lambda _: passed, lambda _: Sight("x", "y", at))
 
 
 SITUATION = Situation(job(), None, Asked(), NOW)

@@ -22,10 +22,11 @@ from builders import (
 
 from fsm.decision import Outcome
 from fsm.facts import Asked, VmFacts
-from fsm.guard import GuardVerdict
+from fsm.guard import Guard, Sight
 from fsm.machine import decide, decide_on
 from fsm.memory import Memory, Still, Streak
 from fsm.policy import RecoveryPolicy
+from fsm.spec import EDGES
 from fsm.states import Asker, Attention, Ending, Event, RecoveryMethod, State
 
 RIPE = Streak(NOW, LONG_UP.name, 0.0, 1.0, 9)
@@ -96,9 +97,12 @@ def test_an_event_is_possible_once_its_last_refusal_has_passed(
     def at(minute: int | None) -> datetime | None:
         return None if minute is None else NOW + span(60 * minute)
 
-    refused = tuple(GuardVerdict("g", False, "x", "y", at(m)) for m in minutes)
-    passed = GuardVerdict("p", True, "x", "y", NOW + span("9h"))
-    decision = replace(decide(job(), Event.COMPLETE, None, NOW), verdicts=(*refused, passed))
+    def guard(passed: bool, flips_at: datetime | None) -> Guard:
+        return Guard("g", "g", lambda _: passed, lambda _: Sight("x", "y", flips_at))
+
+    guards = (*(guard(False, at(m)) for m in minutes), guard(True, NOW + span("9h")))
+    decision = decide(job(), Event.COMPLETE, None, NOW)
+    decision = replace(decision, tried=(replace(EDGES[0], guards=guards),))
     assert decision.possible_at == at(possible)
 
 

@@ -22,7 +22,7 @@ def interpret(source: State | None, event: Event, seen: Situation) -> tuple[Outc
     if not rows:
         return Outcome.ILLEGAL, None
     for row in rows:
-        if all(guard.check(seen).passed for guard in row.guards):
+        if all(guard.test(seen) for guard in row.guards):
             return OUTCOME[row.kind], row
     return Outcome.REFUSED, None
 

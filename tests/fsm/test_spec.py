@@ -13,7 +13,7 @@ from transitions.core import Event as TransitionsEvent
 from fsm import guards as g
 from fsm import spec
 from fsm.facts import Asked, Situation
-from fsm.guard import Check, Guard
+from fsm.guard import Guard
 from fsm.machine import MACHINE, Cursor, EdgeTransition, build, decide
 from fsm.states import ACTIVE, ENDED, INITIAL, Asker, Attention, Effect, Event, State
 
@@ -130,10 +130,12 @@ def test_the_library_still_asks_the_method_that_we_replace() -> None:
 
 
 def test_a_guard_that_raises_is_heard() -> None:
-    def broken(_: Situation) -> Check:
+    def broken(_: Situation) -> Any:
         raise ZeroDivisionError
 
-    edge = spec.Edge("bad", Event.START, (State.REPLICATING,), None, (Guard("bad", "bad", broken),), (), "broken")
+    edge = spec.Edge(
+        "bad", Event.START, (State.REPLICATING,), None, (Guard("bad", "bad", broken, broken),), (), "broken"
+    )
     machine = build([edge])
     with pytest.raises(ZeroDivisionError):
         machine.events["start"].trigger(Cursor("replicating", SITUATION))

@@ -6,7 +6,7 @@ import pytest
 from builders import NOW, answer, job
 
 from fsm.facts import Asked, Situation
-from fsm.guard import Check, Guard, conjunction, negation
+from fsm.guard import Guard, Sight, conjunction, negation
 from fsm.policy import RecoveryPolicy
 from fsm.progress import absorb
 from fsm.states import State
@@ -39,11 +39,11 @@ def test_a_value_that_nothing_changes_is_the_same_value() -> None:
 def test_a_guard_is_judged_once_in_one_situation_and_anew_in_the_next() -> None:
     asked: list[float] = []
 
-    def look(s: Situation) -> Check:
+    def look(s: Situation) -> bool:
         asked.append(s.facts.percent)
-        return Check(s.facts.percent > 50, f"{s.facts.percent}", "> 50")
+        return s.facts.percent > 50
 
-    guard = Guard("half", "half", look)
+    guard = Guard("half", "half", look, lambda s: Sight(f"{s.facts.percent}", "> 50"))
     both = conjunction("both", "both", guard, negation(negation(guard, "no", "no"), "yes", "yes"))
     situation = Situation(job(percent=60.0), None, Asked(), NOW)
     assert both(situation).passed
@@ -51,6 +51,21 @@ def test_a_guard_is_judged_once_in_one_situation_and_anew_in_the_next() -> None:
     assert asked == [60.0]
     assert not both(replace(situation, facts=job(percent=40.0))).passed
     assert asked == [60.0, 40.0]
+
+
+def test_a_decision_puts_nothing_into_words_until_it_is_read() -> None:
+    told: list[str] = []
+
+    def tell(_: Situation) -> Sight:
+        told.append("told")
+        return Sight("x", "y")
+
+    mute = Guard("mute", "mute", lambda _: False, tell)
+    situation = Situation(job(), None, Asked(), NOW)
+    assert not conjunction("all", "all", mute).passes(situation)
+    assert told == []
+    assert str(conjunction("all", "all", mute)(situation)) == "all: wants all, is mute: wants y, is x"
+    assert told == ["told"]
 
 
 def test_what_the_guards_said_is_no_part_of_the_situation() -> None:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, update
+from sqlalchemy import Connection
 
 from db import contexts, polling
+from db.bulk import insert_many, update_many
 from db.codec import evidence_to_json, facts_to_json, memory_to_json, rate_of, verdicts_to_json
 from db.errors import LostRaceError
 from db.load import Loaded
@@ -40,40 +41,24 @@ def apply(
     """Write accepted decisions. LostRaceError (roll the transaction back) if any job was changed meanwhile."""
     accepted = [(loaded, d) for loaded, d in decisions if d.outcome.accepted and d.after is not d.before]
     _swap(connection, [d for _, d in accepted])
-    _write_history(connection, [d for _, d in accepted if d.moved])
-    _write_disks(connection, [d for _, d in accepted])
-    for loaded, decision in accepted:
-        contexts.follow(connection, loaded.vm_context_id, decision)
+    insert_many(connection, HISTORY, [history_row(d) for _, d in accepted if d.moved])
+    disks = [row for _, d in accepted for row in _disk_rows(d)]
+    update_many(connection, DISKS, ("job_id", "disk_id"), disks)
+    contexts.follow(connection, [(loaded.vm_context_id, d) for loaded, d in accepted])
     due = polling.follow(connection, decisions, policy)
     return [Applied(d, loaded, due.get(d.before.job_id)) for loaded, d in decisions]
 
 
-_SWAP = (
-    update(JOBS)
-    .where(
-        JOBS.c.id == bindparam("b_id"),
-        JOBS.c.version == bindparam("b_version"),
-        JOBS.c.status == bindparam("b_status"),
-    )
-)  # fmt: skip
-
-
 def _swap(connection: Connection, decisions: Sequence[Decision]) -> None:
-    """Compare-and-swap on (id, state, version). Rows of one shape go in one statement."""
-    shapes: dict[tuple[str, ...], list[Values]] = {}
-    for decision in decisions:
-        values = _job_values(decision)
-        shapes.setdefault(tuple(values), []).append(_keyed(decision, values))
-    for names, rows in shapes.items():
-        statement = _SWAP.values({name: bindparam(f"v_{name}") for name in names})
-        if connection.execute(statement, rows).rowcount != len(rows):
-            raise LostRaceError([row["b_id"] for row in rows])
+    """Compare-and-swap on (id, state, version)."""
+    rows = [_key(decision) | _job_values(decision) for decision in decisions]
+    if update_many(connection, JOBS, ("id", "old_version", "old_status"), rows) != len(rows):
+        raise LostRaceError([row["id"] for row in rows])
 
 
-def _keyed(decision: Decision, values: Values) -> Values:
+def _key(decision: Decision) -> Values:
     before = decision.before
-    keys: Values = {"b_id": before.job_id, "b_version": before.version, "b_status": before.state.value}
-    return keys | {f"v_{name}": value for name, value in values.items()}
+    return {"id": before.job_id, "old_version": before.version, "old_status": before.state.value}
 
 
 def _job_values(decision: Decision) -> Values:
@@ -157,11 +142,6 @@ def _recovery_values(decision: Decision) -> Values:
     return values
 
 
-def _write_history(connection: Connection, moved: Sequence[Decision]) -> None:
-    if moved:
-        connection.execute(insert(HISTORY), [history_row(d) for d in moved])
-
-
 def history_row(decision: Decision) -> Values:
     """The row that says what was decided, when, why and by which rule."""
     after, asked = decision.after, decision.asked
@@ -186,19 +166,10 @@ def history_row(decision: Decision) -> Values:
     }
 
 
-_DISK = update(DISKS).where(DISKS.c.job_id == bindparam("b_job_id"), DISKS.c.disk_id == bindparam("b_disk_id"))
-
-
-def _write_disks(connection: Connection, decisions: Sequence[Decision]) -> None:
-    rows = [row for d in decisions for row in _disk_rows(d)]
-    if rows:
-        connection.execute(_DISK, rows)
-
-
 def _disk_rows(decision: Decision) -> list[Values]:
     before, after = decision.before, decision.after
     return [
-        {"b_job_id": after.job_id, "b_disk_id": disk.disk_id} | disk_values(after, disk.disk_id, decision.at)
+        {"job_id": after.job_id, "disk_id": disk.disk_id} | disk_values(after, disk.disk_id, decision.at)
         for disk in after.disks
         if after.memory.disk(disk.disk_id) != before.memory.disk(disk.disk_id)
     ]

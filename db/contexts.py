@@ -1,68 +1,119 @@
 """The VM context follows its jobs, in the same transaction."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, case, func, or_, select, update
+from sqlalchemy import Connection, and_, case, func, or_, select
 
+from db.bulk import update_many
 from db.errors import LostRaceError
-from db.load import taken
+from db.load import chunks, taken
 from db.tables import CONTEXTS, JOBS, POLLS
 from fsm.decision import Decision
 from fsm.facts import JobFacts
 from fsm.states import Effect, Ending, State
 
+Values = dict[str, Any]
 _EFFECTS: Final = {Effect.CLAIM_CONTEXT, Effect.RECLAIM_CONTEXT, Effect.SETTLE_CONTEXT}
 # A failover in progress belongs to somebody else: these are never overwritten.
 PROTECTED: Final = ("failed_over_test", "failed_over_live", "cleanup_required")
+_KEPT: Final = ("context_id", "current_job_id", "current_status", "first_job_at", "last_status_change")
+_SUCCEEDED: Final = and_(
+    JOBS.c.status == State.COMPLETED.value, or_(JOBS.c.ending.is_(None), JOBS.c.ending != Ending.INFERRED.value)
+)
+_FAILED: Final = JOBS.c.status == State.FAILED.value
 
 
-def follow(connection: Connection, context_id: str, decision: Decision) -> None:
-    """Claim, reclaim or settle the context, as the decision's effects say.
+def follow(connection: Connection, decisions: Iterable[tuple[str, Decision]]) -> None:
+    """Claim, reclaim or settle the contexts, as the effects of the decisions about their jobs say.
 
-    LostRaceError if a newer job took the VM after the decision to reclaim it.
+    LostRaceError if a newer job took a VM after the decision to reclaim it.
     """
-    if not _EFFECTS & set(decision.effects):
-        return
-    holder = _lock(connection, context_id)
+    concerned = [(context_id, d) for context_id, d in decisions if _EFFECTS & set(d.effects)]
+    held = _hold(connection, {context_id for context_id, _ in concerned})
+    newer = _with_newer_jobs(connection, [d.before.job_id for _, d in concerned])
+    for context_id, decision in concerned:
+        _follow(connection, held[context_id], decision, vm_taken=decision.before.job_id in newer)
+    update_many(connection, CONTEXTS, ("context_id",), list(held.values()))
+
+
+def _hold(connection: Connection, ids: Iterable[str]) -> dict[str, Values]:
+    """The contexts with their counters as they must be. Locked: until the commit no job of these VMs begins or ends."""
+    found: dict[str, Values] = {}
+    columns = (CONTEXTS.c[n] for n in _KEPT)
+    query = select(*columns).order_by(CONTEXTS.c.context_id).with_for_update()
+    for some in chunks(ids):
+        rows = connection.execute(query.where(CONTEXTS.c.context_id.in_(some))).mappings().all()
+        counted = _counted(connection, some)
+        found |= {row["context_id"]: {**row, **counted[row["context_id"]]} for row in rows}
+    return found
+
+
+def _counted(connection: Connection, ids: Sequence[str]) -> dict[str, Values]:
+    """Counters recomputed from the jobs: a repeated finalisation cannot count twice."""
+    of_vms = JOBS.c.vm_context_id.in_(ids)
+    of_each = (JOBS.c.vm_context_id, func.count(), func.count(case((_SUCCEEDED, 1))), func.count(case((_FAILED, 1))))
+    counts = connection.execute(select(*of_each).where(of_vms).group_by(JOBS.c.vm_context_id)).all()
+    newest_first = JOBS.c.created_at.desc(), JOBS.c.id.desc()
+    place = func.row_number().over(partition_by=JOBS.c.vm_context_id, order_by=newest_first).label("place")
+    good = select(JOBS.c.vm_context_id, JOBS.c.id, place).where(of_vms, _SUCCEEDED).subquery()
+    last = {row.vm_context_id: row.id for row in connection.execute(select(good).where(good.c.place == 1))}
+    found = {context_id: _counters(0, 0, 0, None) for context_id in ids}
+    return found | {row[0]: _counters(row[1], row[2], row[3], last.get(row[0])) for row in counts}
+
+
+def _counters(total: int, successes: int, failures: int, last: str | None) -> Values:
+    return {
+        "total_jobs_run": total,
+        "successful_jobs": successes,
+        "failed_jobs": failures,
+        "last_successful_job_id": last,
+    }
+
+
+def _with_newer_jobs(connection: Connection, ids: Iterable[str]) -> set[str]:
+    return {
+        job_id
+        for some in chunks(ids)
+        for job_id in connection.scalars(select(JOBS.c.id).where(JOBS.c.id.in_(some), taken()))
+    }
+
+
+def _follow(connection: Connection, context: Values, decision: Decision, *, vm_taken: bool) -> None:
     job = decision.after
-    vm_taken = bool(connection.scalar(select(taken()).where(JOBS.c.id == job.job_id)))
     if Effect.SETTLE_CONTEXT in decision.effects:
-        settle(connection, context_id, job, decision.at, speaks=not vm_taken or holder == job.job_id)
+        speaks = not vm_taken or context["current_job_id"] == job.job_id
+        settle(connection, context, job, decision.at, speaks=speaks)
     elif vm_taken and Effect.RECLAIM_CONTEXT in decision.effects:
         raise LostRaceError([job.job_id])
     else:
-        claim(connection, context_id, job.job_id, decision.at)
+        claim(context, job.job_id, decision.at)
 
 
-def _lock(connection: Connection, context_id: str) -> str | None:
-    """From here to the commit no other job of the VM begins or ends; the current one."""
-    query = select(CONTEXTS.c.current_job_id).where(CONTEXTS.c.context_id == context_id)
-    return connection.scalar(query.with_for_update())
-
-
-def claim(connection: Connection, context_id: str, job_id: str, now: datetime) -> None:
+def claim(context: Values, job_id: str, now: datetime) -> None:
     """The VM is replicating under this job."""
-    values = _counted(connection, context_id) | {
-        "current_job_id": job_id,
-        "last_job_at": now,
-        "first_job_at": func.coalesce(CONTEXTS.c.first_job_at, now),
-    }
-    _write(connection, context_id, values, "replicating", now)
+    context |= {"current_job_id": job_id, "last_job_at": now, "first_job_at": context["first_job_at"] or now}
+    _put(context, "replicating", now)
 
 
-def settle(connection: Connection, context_id: str, job: JobFacts, now: datetime, *, speaks: bool) -> None:
+def settle(connection: Connection, context: Values, job: JobFacts, now: datetime, *, speaks: bool) -> None:
     """The VM is free again; what may be done with its copy depends on how the job ended, if it `speaks` for the VM."""
-    values = _counted(connection, context_id)
-    freed = case((CONTEXTS.c.current_job_id == job.job_id, None), else_=CONTEXTS.c.current_job_id)
-    status = _status(connection, job, values) if speaks else None
-    _write(connection, context_id, values | {"current_job_id": freed}, status, now)
+    if context["current_job_id"] == job.job_id:
+        context["current_job_id"] = None
+    _put(context, _status(connection, job, context) if speaks else context["current_status"], now)
 
 
-def _status(connection: Connection, job: JobFacts, counted: dict[str, Any]) -> str:
+def _put(context: Values, status: str, now: datetime) -> None:
+    context["updated_at"] = now
+    if context["current_status"] not in (*PROTECTED, status):
+        context |= {"current_status": status, "last_status_change": now}
+
+
+def _status(connection: Connection, job: JobFacts, context: Values) -> str:
     if job.state is State.COMPLETED:
         return "completed" if job.ending is Ending.INFERRED else "ready_for_failover"
-    earlier = counted["last_successful_job_id"] is not None
+    earlier = context["last_successful_job_id"] is not None
     return "ready_for_failover" if earlier and not _wrote(connection, job) else "failed"
 
 
@@ -72,33 +123,3 @@ def _wrote(connection: Connection, job: JobFacts) -> bool:
         return True
     some = or_(POLLS.c.bytes_transferred > 0, POLLS.c.percent > 0)
     return connection.scalar(select(POLLS.c.id).where(POLLS.c.job_id == job.job_id, some).limit(1)) is not None
-
-
-def _counted(connection: Connection, context_id: str) -> dict[str, Any]:
-    """Counters recomputed from the jobs: a repeated finalisation cannot count twice."""
-    succeeded = and_(
-        JOBS.c.status == State.COMPLETED.value,
-        or_(JOBS.c.ending.is_(None), JOBS.c.ending != Ending.INFERRED.value),
-    )
-    failed = JOBS.c.status == State.FAILED.value
-    of_vm = JOBS.c.vm_context_id == context_id
-    counts = select(func.count(), func.count(case((succeeded, 1))), func.count(case((failed, 1)))).where(of_vm)
-    total, successes, failures = connection.execute(counts).one()
-    last = select(JOBS.c.id).where(of_vm, succeeded).order_by(JOBS.c.created_at.desc(), JOBS.c.id.desc()).limit(1)
-    return {
-        "total_jobs_run": total,
-        "successful_jobs": successes,
-        "failed_jobs": failures,
-        "last_successful_job_id": connection.scalar(last),
-    }
-
-
-def _write(connection: Connection, context_id: str, values: dict[str, Any], status: str | None, now: datetime) -> None:
-    values["updated_at"] = now
-    if status is not None:
-        kept = CONTEXTS.c.current_status.in_((*PROTECTED, status))
-        # Before current_status: MariaDB assigns from left to right.
-        values["last_status_change"] = case((kept, CONTEXTS.c.last_status_change), else_=now)
-        values["current_status"] = case((kept, CONTEXTS.c.current_status), else_=status)
-    statement = update(CONTEXTS).where(CONTEXTS.c.context_id == context_id)
-    connection.execute(statement.ordered_values(*((CONTEXTS.c[name], value) for name, value in values.items())))

@@ -9,6 +9,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import StaticPool
 
+from db.types import decoded, encoded
+
 BUSY_TIMEOUT: Final = 10  # seconds that a writer on SQLite waits for another
 CONNECT_TIMEOUT: Final = 10  # seconds
 DRIVERS: Final = {
@@ -25,6 +27,7 @@ _WRITES: Final = "oma_fsm_writes"
 # Without a strict mode MariaDB cuts what is too long, silently, and a cut JSON is none.
 _MARIADB_SESSION: Final = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')"
 
+JSON: Final[dict[str, Any]] = {"json_serializer": encoded, "json_deserializer": decoded}
 _POSTGRESQL_ARGUMENTS: Final = {"connect_timeout": CONNECT_TIMEOUT, "application_name": "oma-fsm"}
 
 
@@ -85,10 +88,10 @@ def _with_driver(url: str) -> URL:
 def _sqlite(url: URL, *, read_only: bool) -> Engine:
     if url.database in (None, "", ":memory:"):
         # One connection, else every thread would have an empty database of its own.
-        engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+        engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False}, **JSON)
     else:
         _prepare_file(Path(str(url.database)), read_only=read_only)
-        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
+        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT}, **JSON)
     journal = () if read_only else ("journal_mode = WAL",)
     pragmas = (*journal, "foreign_keys = ON", "synchronous = FULL", f"query_only = {'ON' if read_only else 'OFF'}")
     _listen(engine, pragmas)
@@ -130,6 +133,7 @@ def _server(url: URL, *, read_only: bool) -> Engine:
             execution_options=options,
             isolation_level="READ COMMITTED",
             pool_pre_ping=True,
+            **JSON,
         )
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         extra = EXTRAS[url.get_backend_name()]

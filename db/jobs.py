@@ -137,7 +137,7 @@ def _insert(connection: Connection, context_id: str, new: NewJob, decision: Deci
         _put_disk(connection, context_id, job.job_id, disk, position, now)
     connection.execute(insert(HISTORY).values(history_row(decision)))
     polling.start(connection, [job.job_id], now)
-    contexts.follow(connection, context_id, decision)
+    contexts.follow(connection, [(context_id, decision)])
 
 
 def _job_row(context_id: str, new: NewJob, job: JobFacts, now: datetime) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
+from db.bulk import insert_many, update_many
 from db.codec import rate_of
 from db.load import Loaded, PollingRow, chunks
 from db.tables import POLLING, POLLS
@@ -31,7 +32,7 @@ def follow(
     answered = [(loaded, d) for loaded, d in taken if d.evidence is not None]
     if answered:
         rows = [_answer_values(loaded.polling, d, due.get(d.before.job_id)) for loaded, d in answered]
-        connection.execute(_ANSWERED, rows)
+        update_many(connection, POLLING, ("job_id",), rows)
         _sample(connection, answered)
     stopped = [d.before.job_id for _, d in taken if not d.after.polled]
     if stopped:
@@ -53,39 +54,22 @@ def _due(polling: PollingRow | None, decision: Decision, policy: RecoveryPolicy)
     return decision.at + interval(decision.after, errors, decision.at, policy, decision.evidence.retry_after)
 
 
-_ANSWERED = (
-    update(POLLING)
-    .where(POLLING.c.job_id == bindparam("b_job_id"))
-    .values(
-        total_polls=POLLING.c.total_polls + 1,
-        successful_polls=POLLING.c.successful_polls + bindparam("v_success"),
-        last_poll_at=func.coalesce(
-            bindparam("v_last_poll_at", type_=POLLING.c.last_poll_at.type), POLLING.c.last_poll_at
-        ),
-        consecutive_errors=bindparam("v_errors"),
-        last_error_message=bindparam("v_error"),
-        last_verdict=bindparam("v_verdict"),
-        next_due_at=bindparam("v_due", type_=POLLING.c.next_due_at.type),
-        polled_by=bindparam("v_by"),
-        updated_at=bindparam("v_at", type_=POLLING.c.updated_at.type),
-    )
-)  # fmt: skip
-
-
 def _answer_values(polling: PollingRow | None, decision: Decision, due: datetime | None) -> Values:
-    evidence = decision.evidence
+    """Counters are set, not raised: the job's lock is held since they were read."""
+    evidence, known = decision.evidence, polling or PollingRow(is_active=False)
     assert evidence is not None  # noqa: S101 # the caller's condition, for the type checker
     failed = evidence.verdict.is_no_answer
     return {
-        "b_job_id": decision.before.job_id,
-        "v_success": 0 if failed else 1,
-        "v_last_poll_at": None if failed else decision.at,
-        "v_errors": errors_after(polling, decision),
-        "v_error": cut(evidence.error, TEXT) if failed else None,
-        "v_verdict": evidence.verdict.value,
-        "v_due": due,
-        "v_by": evidence.observer,
-        "v_at": decision.at,
+        "job_id": decision.before.job_id,
+        "total_polls": known.total_polls + 1,
+        "successful_polls": known.successful_polls + (not failed),
+        "last_poll_at": known.last_poll_at if failed else decision.at,
+        "consecutive_errors": errors_after(polling, decision),
+        "last_error_message": cut(evidence.error, TEXT) if failed else None,
+        "last_verdict": evidence.verdict.value,
+        "next_due_at": due,
+        "polled_by": evidence.observer,
+        "updated_at": decision.at,
     }
 
 
@@ -101,8 +85,7 @@ def start(connection: Connection, ids: Iterable[str], now: datetime) -> None:
         connection.execute(update(POLLING).where(POLLING.c.job_id.in_(some)).values(fresh))
         known = set(connection.scalars(select(POLLING.c.job_id).where(POLLING.c.job_id.in_(some))))
         missing = [fresh | {"job_id": job_id, "created_at": now} for job_id in some if job_id not in known]
-        if missing:
-            connection.execute(insert(POLLING), missing)
+        insert_many(connection, POLLING, missing)
 
 
 def _switch_off(connection: Connection, ids: Iterable[str], now: datetime) -> None:
@@ -112,9 +95,7 @@ def _switch_off(connection: Connection, ids: Iterable[str], now: datetime) -> No
 
 
 def _sample(connection: Connection, answered: Sequence[tuple[Loaded, Decision]]) -> None:
-    rows = [_poll_row(d) for loaded, d in answered if _worth_keeping(loaded, d)]
-    if rows:
-        connection.execute(insert(POLLS), rows)
+    insert_many(connection, POLLS, [_poll_row(d) for loaded, d in answered if _worth_keeping(loaded, d)])
 
 
 def _worth_keeping(loaded: Loaded, decision: Decision) -> bool:

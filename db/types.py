@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, Numeric
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -13,6 +14,19 @@ CUT_MARK: Final = "… [cut]"
 
 BigInt: Final = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only in an INTEGER key
 Json: Final = JSON(none_as_null=True)
+
+
+def encoded(value: Any) -> str:
+    """JSON, in a fifth of the standard library's time; a number that is none becomes null."""
+    return msgspec.json.encode(value).decode()
+
+
+def decoded(text: str | bytes) -> Any:
+    """A value from JSON. ValueError for anything else."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"not JSON: {error}") from error
 
 
 def decimal(digits: int, places: int) -> Numeric[float]:

@@ -1,131 +1,120 @@
-"""All or nothing: whatever fails within a transaction, nothing of it stays."""
+"""All or nothing: wherever a process dies within a transaction, nothing of it stays; and what fails leaves nothing."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from store_builders import MIB, NOW, OPERATOR, SIZE, Vm, raised_by, rows
+from crashes import every_death
+from store_builders import DISK, MIB, NOW, OPERATOR, POLL, SIZE, WORKFLOW, Vm, evidence, raised_by, rows
 
-import db.apply
 import db.change_ids
-import db.jobs
-from db import contexts, polling
 from db.errors import ConflictError
 from db.jobs import NewVolume
-from db.tables import CONTEXTS, DISKS, HISTORY, JOBS, POLLING, VOLUMES
-from fsm.states import Event
+from db.store import Answer, Store
+from db.tables import CBT, CONTEXTS, DISKS, HISTORY, JOBS, POLLING, POLLS, VOLUMES
+from fsm.states import Event, Verdict
 
-
-class Killed(BaseException):  # nobody is to catch it
-    """Stands for a process that dies here."""
-
-
-WRITES_OF_A_MOVE = [
-    (db.apply, "_job_values"),
-    (db.apply, "_swap"),
-    (db.apply, "_write_history"),
-    (db.apply, "history_row"),
-    (db.apply, "_write_disks"),
-    (contexts, "follow"),
-    (contexts, "_status"),
-    (contexts, "_write"),
-    (polling, "follow"),
-    (polling, "_answer_values"),
-    (polling, "_sample"),
-    (polling, "_switch_off"),
-    (db.apply, "Applied"),
-]
-
-
-def names(steps: list[tuple[Any, str]]) -> list[str]:
-    return [f"{module.__name__}.{name}" for module, name in steps]
-
-
-@pytest.mark.parametrize(("module", "step"), WRITES_OF_A_MOVE, ids=names(WRITES_OF_A_MOVE))
-def test_an_end_that_dies_half_way_leaves_nothing(
-    vm: Vm, monkeypatch: pytest.MonkeyPatch, module: Any, step: str
-) -> None:
-    vm.replicate().hear("running", done=MIB)
-    before = (dict(vm.row), vm.context, vm.disks, vm.history, vm.polls)
-    monkeypatch.setattr(module, step, raised_by(Killed()))
-    with pytest.raises(Killed):
-        vm.store.answer([vm.answer("completed", done=SIZE)], vm.now)
-    monkeypatch.undo()
-    assert (dict(vm.row), vm.context, vm.disks, vm.history, vm.polls) == before
-    assert vm.hear("completed", done=SIZE).decision.moved
-
-
-WRITES_OF_A_BIRTH = [
-    (db.jobs, "_end_watch"),
-    (db.jobs, "_job_row"),
-    (db.jobs, "_put_disk"),
-    (db.jobs, "history_row"),
-    (polling, "start"),
-    (contexts, "follow"),
-    (contexts, "claim"),
-    (contexts, "_write"),
-]
+Work = Callable[[Store], object]
 
 
 def stored(vm: Vm) -> list[Any]:
     """All that is known of the VM."""
     contexts_of_vm = rows(vm.store, CONTEXTS, vm_name=vm.name)
     jobs_of_vm = rows(vm.store, JOBS, source_vm_name=vm.name)
-    disks = [rows(vm.store, DISKS, vm_context_id=c["context_id"]) for c in contexts_of_vm]
-    of_jobs = [rows(vm.store, table, job_id=job["id"]) for job in jobs_of_vm for table in (HISTORY, POLLING)]
-    return [contexts_of_vm, jobs_of_vm, disks, of_jobs]
+    of_vm = [rows(vm.store, table, vm_context_id=c["context_id"]) for c in contexts_of_vm for table in (DISKS, VOLUMES)]
+    tables = (HISTORY, POLLING, POLLS, CBT)
+    of_jobs = [rows(vm.store, table, job_id=job["id"]) for job in jobs_of_vm for table in tables]
+    return [contexts_of_vm, jobs_of_vm, of_vm, of_jobs]
 
 
-@pytest.mark.parametrize(("module", "step"), WRITES_OF_A_BIRTH, ids=names(WRITES_OF_A_BIRTH))
-@pytest.mark.parametrize("known", [False, True], ids=["a new VM", "a known VM"])
-def test_a_birth_that_dies_half_way_leaves_nothing(
-    vm: Vm, monkeypatch: pytest.MonkeyPatch, module: Any, step: str, known: bool
-) -> None:
-    if known:
-        vm.replicate().lose(done=MIB)
+def creation(vm: Vm) -> Work:
+    new, now = vm.new(disks=2), vm.now
+    return lambda store: Vm(store, now, vm.name).ask_for(new)
+
+
+def creation_over_a_watched_end(vm: Vm) -> Work:
+    vm.replicate().lose(done=MIB).wait(hours=1)
+    new, now, about = vm.new(), vm.now, {vm.job_id: Verdict.NOT_FOUND}
+    return lambda store: Vm(store, now, vm.name).ask_for(new, about)
+
+
+def volume(vm: Vm) -> Work:
+    job_id = vm.create().job_id
+    return lambda store: store.record_volume(job_id, DISK, NewVolume(f"volume of {vm.name}"), NOW)
+
+
+def proof(vm: Vm) -> Work:
+    job_id = vm.replicate().job_id
+    return lambda store: store.record_change_id(job_id, DISK, "52 a/1", None, NOW)
+
+
+def event_of_the_workflow(vm: Vm) -> Work:
+    job_id = vm.set_up().job_id
+    return lambda store: store.fire(job_id, Event.START, NOW, asked=WORKFLOW)
+
+
+def event_of_an_operator(vm: Vm) -> Work:
+    job_id = vm.replicate().job_id
+    return lambda store: store.fire(job_id, Event.COMPLETE, NOW, asked=OPERATOR)
+
+
+def answer(verdict: str, done: int | None) -> Callable[[Vm], Work]:
+    def prepared(vm: Vm) -> Work:
+        vm.replicate().hear("running", done=MIB)
+        told = vm.answer(verdict, done=done)
+        return lambda store: store.answer([told], vm.now)
+
+    return prepared
+
+
+def overturn(vm: Vm) -> Work:
+    told = vm.replicate().lose(done=MIB).answer("running", done=2 * MIB)
+    return lambda store: store.answer([told], vm.now)
+
+
+STEPS: dict[str, Callable[[Vm], Work]] = {
+    "a job is created": creation,
+    "a job is created over a watched end": creation_over_a_watched_end,
+    "a volume is recorded": volume,
+    "a disk is proven": proof,
+    "the workflow starts the copy": event_of_the_workflow,
+    "an operator completes it": event_of_an_operator,
+    "progress is written": answer("running", 2 * MIB),
+    "the copy completes": answer("completed", SIZE),
+    "the copy fails": answer("failed", 2 * MIB),
+    "an inference is overturned": overturn,
+}
+
+
+@pytest.mark.parametrize("prepare", STEPS.values(), ids=list(STEPS))
+def test_wherever_the_process_dies_nothing_of_it_stays(vm: Vm, prepare: Callable[[Vm], Work]) -> None:
+    work = prepare(vm)
+    before, deaths = stored(vm), 0
+    for step in every_death(vm.store.engine, work):
+        deaths = step
+        assert stored(vm) == before, f"step {step}"
+    assert deaths > 2
+    assert stored(vm) != before
+
+
+def test_a_batch_dies_as_one(vm: Vm) -> None:
+    vms = [vm.replicate(), Vm(vm.store).replicate(), Vm(vm.store).replicate().lose(done=MIB)]
+    answers = [Answer(v.job_id, v.facts.version, evidence("failed", v.now, done=MIB), POLL) for v in vms]
+    before = [stored(v) for v in vms]
+    for step in every_death(vm.store.engine, lambda store: store.answer(answers, NOW)):
+        assert [stored(v) for v in vms] == before, f"step {step}"
+    assert [(v.row["status"], v.row["ending"]) for v in vms] == [("failed", "confirmed")] * 3
+
+
+def test_a_proof_that_fails_half_way_leaves_nothing(vm: Vm, monkeypatch: pytest.MonkeyPatch) -> None:
+    vm.replicate()
     before = stored(vm)
-    monkeypatch.setattr(module, step, raised_by(Killed()))
-    with pytest.raises(Killed):
-        vm.wait(hours=1).create()
-    assert stored(vm) == before
-
-
-def test_a_batch_in_which_one_write_dies_leaves_nothing_of_the_others(vm: Vm, monkeypatch: pytest.MonkeyPatch) -> None:
-    vms = [vm.replicate(), Vm(vm.store).replicate(), Vm(vm.store).replicate()]
-    answers = [v.answer("completed", done=SIZE) for v in vms]
-    follow, calls = contexts.follow, []
-
-    def third_dies(*args: Any) -> None:
-        calls.append(args)
-        if len(calls) == 3:
-            raise Killed
-        follow(*args)
-
-    monkeypatch.setattr(contexts, "follow", third_dies)
-    with pytest.raises(Killed):
-        vm.store.answer(answers, NOW)
-    assert [(v.row["status"], len(v.history), v.context["current_status"]) for v in vms] == [
-        ("replicating", 4, "replicating")
-    ] * 3
-
-
-def test_an_event_that_dies_half_way_leaves_nothing(vm: Vm, monkeypatch: pytest.MonkeyPatch) -> None:
-    vm.replicate()
-    before = (dict(vm.row), vm.context, vm.history)
-    monkeypatch.setattr(polling, "_switch_off", raised_by(Killed()))
-    with pytest.raises(Killed):
-        vm.fire(Event.COMPLETE, OPERATOR)
-    assert (dict(vm.row), vm.context, vm.history) == before
-
-
-def test_a_proof_that_dies_half_way_leaves_nothing(vm: Vm, monkeypatch: pytest.MonkeyPatch) -> None:
-    vm.replicate()
-    before = (dict(vm.row), vm.disks)
-    monkeypatch.setattr(db.change_ids, "disk_values", raised_by(Killed()))
-    with pytest.raises(Killed):
-        vm.store.record_change_id(vm.job_id, "disk-2000", "52 a/1", None, NOW)
+    monkeypatch.setattr(db.change_ids, "disk_values", raised_by(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        vm.store.record_change_id(vm.job_id, DISK, "52 a/1", None, NOW)
     monkeypatch.undo()
-    assert (dict(vm.row), vm.disks) == before
-    assert vm.store.record_change_id(vm.job_id, "disk-2000", "52 a/1", None, NOW)
+    assert stored(vm) == before
+    assert vm.store.record_change_id(vm.job_id, DISK, "52 a/1", None, NOW)
 
 
 def test_a_volume_of_another_disk_is_not_even_renamed(vm: Vm) -> None:

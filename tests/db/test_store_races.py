@@ -149,10 +149,10 @@ def test_reopening_a_job_while_a_newer_one_is_created_is_refused(vm: Vm, monkeyp
     decided = Flag()
     follow = contexts.follow
 
-    def announced(connection: Any, context_id: str, decision: Decision) -> None:
-        if decision.event is Event.REOPEN:
+    def announced(connection: Any, decisions: list[tuple[str, Decision]]) -> None:
+        if any(decision.event is Event.REOPEN for _, decision in decisions):
             decided.set()
-        follow(connection, context_id, decision)
+        follow(connection, decisions)
 
     monkeypatch.setattr(contexts, "follow", announced)
     policy, later = vm.store.policy, vm.wait(hours=1).now

@@ -160,12 +160,17 @@ class OmaFsm:
                      outcome=applied.decision.says)  # fmt: skip
         return {facts.job_id: evidence.verdict}
 
-    async def fire(self, job_id: str, event: Event, asked: Asked) -> Applied:
-        """Fire an event. RefusedError with every failed guard; NotFoundError."""
-        applied = await asyncio.to_thread(self.store.fire, job_id, event, self.observer.now(), asked=asked)
+    async def fire(self, job_id: str, event: Event, asked: Asked, key: str | None = None) -> Applied:
+        """Fire an event; with a `key` it may be repeated, and is then answered as it was the first time.
+
+        RefusedError with every failed guard; NotFoundError; ConflictError for a key of another event of the job.
+        """
+        now = self.observer.now()
+        applied = await asyncio.to_thread(self.store.fire, job_id, event, now, asked=asked, key=key)
         if not applied.decision.outcome.accepted:
             raise RefusedError(applied.decision)
-        self._follow(applied)
+        if not applied.repeated:
+            self._follow(applied)
         return applied
 
     def _follow(self, applied: Applied) -> None:

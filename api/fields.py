@@ -5,6 +5,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from db.event_keys import LONGEST
 from fsm.explain import ASKABLE
 from fsm.states import Event
 
@@ -46,6 +47,7 @@ Label = Annotated[str, StringConstraints(max_length=255), Storable]
 Path = Annotated[str, StringConstraints(max_length=1000), Storable]
 Reason = Annotated[str, StringConstraints(max_length=4000), Storable]
 Capacity = Annotated[int, Field(ge=0, le=MAX_CAPACITY, description="bytes")]
+EventKey = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST), Storable]
 PublicEvent = Annotated[
     str,
     StringConstraints(max_length=32),

@@ -193,3 +193,20 @@ class Move(BaseModel):
     evidence: dict[str, Any] | None
     policy_hash: str
     spec_hash: str
+
+
+class Refusal(BaseModel):
+    """An event that did not move the job, or an answer at which it began to stay for another reason."""
+
+    at: datetime
+    last_at: datetime = Field(description="the last of `times` like ones in a row")
+    times: int
+    event: str
+    state: str
+    outcome: str = Field(description="refused, illegal, or stayed")
+    edge: str | None = Field(description="the rule by which it stayed")
+    asked_by: str
+    actor: str | None
+    reason: str | None
+    message: str
+    verdicts: list[dict[str, Any]] = Field(description="the guards that said no, with what they saw and want")

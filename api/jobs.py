@@ -3,17 +3,17 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection, RowMapping
 
 from api.deps import Service, require_ready
-from api.fields import ContextId, DiskId, JobId, Label, PublicEvent
-from api.job_views import ConditionView, DiskView, JobDetail, JobItem, Move, PollingView
+from api.fields import ContextId, DiskId, EventKey, JobId, Label, PublicEvent
+from api.job_views import ConditionView, DiskView, JobDetail, JobItem, Move, PollingView, Refusal
 from api.possible import possible_events
 from api.problems import FailedGuard, documented, failed_guards
 from api.schemas import EventRequest, JobRequest, VolumeRequest
-from db import views
+from db import refusals, views
 from db.jobs import volumes_of
 from db.load import load
 from fsm.conditions import conditions
@@ -76,6 +76,13 @@ class History(BaseModel):
 
     job_id: str
     items: list[Move]
+
+
+class Refusals(BaseModel):
+    """Why a job did not move, newest first. The last 200 are kept."""
+
+    job_id: str
+    items: list[Refusal]
 
 
 class Volume(BaseModel):
@@ -175,6 +182,17 @@ async def get_history(job_id: JobId, service: Service) -> History:
     return History(job_id=job_id, items=[Move.model_validate(row) for row in await service.read(moves)])
 
 
+@router.get("/replications/{job_id}/refusals", responses=documented(404, 422, 503))
+async def get_refusals(job_id: JobId, service: Service) -> Refusals:
+    """Why the job did not move: refused events, and answers at which it stayed for a new reason; newest first."""
+
+    def found(connection: Connection) -> list[dict[str, Any]]:
+        views.job_row(connection, job_id)
+        return refusals.of_job(connection, job_id)
+
+    return Refusals(job_id=job_id, items=[Refusal.model_validate(row) for row in await service.read(found)])
+
+
 @router.put("/replications/{job_id}/disks/{disk_id}/volume", responses=documented(404, 409, 422, 503))
 async def put_volume(job_id: JobId, disk_id: DiskId, body: VolumeRequest, service: Service) -> Volume:
     """Tie a target volume to a disk. Its export key is asked about at once, so that an old entry is known as such."""
@@ -189,17 +207,19 @@ async def fire_event(
     event: PublicEvent,
     service: Service,
     body: EventRequest | None = None,
+    idempotency_key: Annotated[EventKey | None, Header(description="decided once, then answered likewise")] = None,
     dry_run: Annotated[bool, Query(description="only say what would be decided")] = False,
 ) -> Decided:
     """Fire an event. A refusal (409) names every guard that failed; a dry run answers 200 with the same.
 
     `attach`, `configure`, `ready` and `start` are the workflow's and may be repeated. `fail` needs a reason;
-    `complete` and `reopen` are an operator's and need `asked_by: operator`, `actor` and `reason`.
+    `complete` and `reopen` are an operator's and need `asked_by: operator`, `actor` and `reason`. With an
+    `Idempotency-Key` a repeated request has no second effect and gets the first one's answer.
     """
     asked = (body or EventRequest()).asked()
     if dry_run:
         return Decided.of(await service.dry_run(job_id, Event(event), asked), dry_run=True)
-    return Decided.of((await service.fire(job_id, Event(event), asked)).decision)
+    return Decided.of((await service.fire(job_id, Event(event), asked, idempotency_key)).decision)
 
 
 @router.get("/contexts/{context_id}", responses=documented(404, 422, 503))

@@ -36,8 +36,8 @@ def list_jobs(
 
 @app.command("show")
 def show_job(job_id: str, database_url: Url = None) -> None:
-    """One job: where it stands, its disks, and every decision that brought it there."""
-    from db import jobs, views  # noqa: PLC0415 # slow import
+    """One job: where it stands, its disks, every decision that brought it there, and why it did not move since."""
+    from db import jobs, refusals, views  # noqa: PLC0415 # slow import
 
     row = _read(database_url, views.job_row, job_id)
     disks = _read(database_url, jobs.volumes_of, job_id)
@@ -46,6 +46,8 @@ def show_job(job_id: str, database_url: Url = None) -> None:
     if disks:
         out.print(_disks([disk._mapping for disk in disks]))  # SQLAlchemy's documented accessor
     out.print(_history(history))
+    if held := _read(database_url, refusals.of_job, job_id, limit=20):
+        out.print(_refusals(held))
 
 
 def _read(database_url: str | None, query: Any, *args: Any, **kwargs: Any) -> Any:
@@ -100,6 +102,20 @@ def _history(rows: list[Mapping[str, Any]]) -> Table:
         table.add_row(
             str(row["seq"]), _time(row["at"]), row["event"], row["to_state"], row["ending"] or "", row["edge"], by,
             row["reason"] or "",
+        )  # fmt: skip
+    return table
+
+
+def _refusals(rows: list[Mapping[str, Any]]) -> Table:
+    table = Table(title="did not move", title_justify="left", box=None, pad_edge=False)
+    for name in ("at", "event", "state", "times", "rule", "asked by", "because"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        by = row["asked_by"] + (f" ({row['actor']})" if row["actor"] else "")
+        because = "; ".join(f"{v['name']}: wants {v['limit']}, is {v['observed']}" for v in row["verdicts"])
+        table.add_row(
+            _time(row["last_at"]), row["event"], row["state"], str(row["times"]), row["edge"] or row["outcome"], by,
+            because,
         )  # fmt: skip
     return table
 

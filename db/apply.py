@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from db import contexts, polling
+from db import contexts, polling, refusals
 from db.bulk import insert_many, update_many
 from db.codec import evidence_to_json, facts_to_json, memory_to_json, rate_of, verdicts_to_json
 from db.errors import LostRaceError
@@ -33,18 +33,20 @@ class Applied:
     decision: Decision
     loaded: Loaded
     next_due_at: datetime | None
+    repeated: bool = False  # the event's key was answered before: nothing was done now
 
 
 def apply(
     connection: Connection, decisions: Sequence[tuple[Loaded, Decision]], policy: RecoveryPolicy
 ) -> list[Applied]:
-    """Write accepted decisions. LostRaceError (roll the transaction back) if any job was changed meanwhile."""
+    """Write decisions; of those that moved nothing, why. LostRaceError (roll the transaction back) if any job was changed meanwhile."""
     accepted = [(loaded, d) for loaded, d in decisions if d.outcome.accepted and d.after is not d.before]
     _swap(connection, [d for _, d in accepted])
     insert_many(connection, HISTORY, [history_row(d) for _, d in accepted if d.moved])
     disks = [row for _, d in accepted for row in _disk_rows(d)]
     update_many(connection, DISKS, ("job_id", "disk_id"), disks)
     contexts.follow(connection, [(loaded.vm_context_id, d) for loaded, d in accepted])
+    refusals.note(connection, decisions)
     due = polling.follow(connection, decisions, policy)
     return [Applied(d, loaded, due.get(d.before.job_id)) for loaded, d in decisions]
 

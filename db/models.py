@@ -3,7 +3,7 @@
 from typing import Final
 
 from db.oma_tables import CbtHistory, OsseaVolume, ReplicationContext, ReplicationJob, VmDisk
-from db.own_tables import JobHistory, PollHistory, PollingState, RecoveryRun, SpecVersion
+from db.own_tables import EventKey, JobHistory, JobRefusal, PollHistory, PollingState, RecoveryRun, SpecVersion
 from db.table import Table
 
 METADATA: Final = Table.metadata
@@ -11,7 +11,9 @@ METADATA: Final = Table.metadata
 __all__ = [
     "METADATA",
     "CbtHistory",
+    "EventKey",
     "JobHistory",
+    "JobRefusal",
     "OsseaVolume",
     "PollHistory",
     "PollingState",

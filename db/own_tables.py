@@ -58,6 +58,45 @@ class JobHistory(Table, table=True):
     at: datetime = Field(sa_column=time(nullable=False))
 
 
+class JobRefusal(Table, table=True):
+    """Why a job did not move: an event that was refused, or an answer at which it began to stay for a new reason.
+
+    The same refusal again is counted (`times`, `last_at`), not repeated.
+    """
+
+    __tablename__ = "job_refusals"
+    __table_args__ = (Index(None, "job_id", "last_at"), OPTIONS)
+
+    id: int | None = Field(None, sa_column=serial())
+    job_id: str = Field(sa_column=job())
+    at: datetime = Field(sa_column=time(nullable=False))
+    last_at: datetime = Field(sa_column=time(nullable=False))
+    times: int = Field(1, sa_column=Column(Integer, nullable=False, server_default="1"))
+    event: str = Field(sa_column=text(32, nullable=False))
+    state: str = Field(sa_column=text(32, nullable=False))
+    version: int = Field(sa_column=Column(Integer, nullable=False))
+    outcome: str = Field(sa_column=text(16, nullable=False))
+    edge: str | None = Field(None, sa_column=text(64))
+    asked_by: str = Field(sa_column=text(16, nullable=False))
+    actor: str | None = Field(None, sa_column=text(255))
+    reason: str | None = Field(None, sa_column=text())
+    message: str = Field(sa_column=text(nullable=False))
+    verdicts: list[dict[str, Any]] = Field(sa_column=Column(Json, nullable=False))  # of the guards that said no
+
+
+class EventKey(Table, table=True):
+    """The decision that an event with this key was answered by: the same event again gets the same answer."""
+
+    __tablename__ = "event_keys"
+    __table_args__ = (OPTIONS,)
+
+    job_id: str = Field(sa_column=job(primary_key=True))
+    event_key: str = Field(sa_column=Column(String(191), primary_key=True))
+    event: str = Field(sa_column=text(32, nullable=False))
+    decision: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
+    at: datetime = Field(sa_column=time(nullable=False))
+
+
 class PollHistory(Table, table=True):
     """One answer about a job. Percent 0-100."""
 

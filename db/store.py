@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import Connection, Engine, insert, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
-from db import change_ids, jobs, polling, specs
+from db import change_ids, event_keys, jobs, polling, refusals, specs
 from db.apply import Applied, apply
 from db.engine import read, write
 from db.errors import LostRaceError
@@ -97,14 +97,25 @@ class Store:
         """What `fire` would decide, without deciding it."""
         return decide(self.facts(job_id), event, None, now, asked=asked, policy=self.policy)
 
-    def fire(self, job_id: str, event: Event, now: datetime, *, asked: Asked) -> Applied:
-        """Fire an event of the workflow or of an operator. NotFoundError, UnreadableJobError; a refusal is no error."""
-        return self._write(lambda c: self._fire(c, job_id, event, now, asked))
+    def fire(self, job_id: str, event: Event, now: datetime, *, asked: Asked, key: str | None = None) -> Applied:
+        """Fire an event of the workflow or of an operator; a refusal is no error.
 
-    def _fire(self, connection: Connection, job_id: str, event: Event, now: datetime, asked: Asked) -> Applied:
+        An event with a `key` is decided once: repeated, it gets the decision of the first time and has no effect.
+        NotFoundError, UnreadableJobError; ConflictError for a key that was used for another event of the job.
+        """
+        return self._write(lambda c: self._fire(c, job_id, event, now, asked, key))
+
+    def _fire(
+        self, connection: Connection, job_id: str, event: Event, now: datetime, asked: Asked, key: str | None
+    ) -> Applied:
         loaded = load_one(connection, job_id, lock=True)
+        if key and (known := event_keys.answered(connection, job_id, key, event, self.policy)):
+            return Applied(known, loaded, loaded.polling.next_due_at if loaded.polling else None, repeated=True)
         decision = decide(loaded.facts, event, None, now, asked=asked, policy=self.policy)
-        return apply(connection, [(loaded, decision)], self.policy)[0]
+        applied = apply(connection, [(loaded, decision)], self.policy)[0]
+        if key:
+            event_keys.keep(connection, key, decision)
+        return applied
 
     def answer(self, answers: Sequence[Answer], now: datetime) -> list[Applied]:
         """Decide and apply a batch of answers, without those to a version that is gone or that cannot be written."""
@@ -148,8 +159,8 @@ class Store:
         return live
 
     def prune(self) -> int:
-        """Bound the poll history; returns how many rows went."""
-        return self._write(polling.prune)
+        """Bound poll history and refusals of every job; returns how many rows went."""
+        return self._write(polling.prune) + self._write(refusals.bound)
 
     def open_run(self, now: datetime, asked: Asked, total: int) -> int:
         """Record that a recovery run began; its id."""

@@ -1,0 +1,88 @@
+"""Why a job did not move, kept with a bound: "why did it stay at 03:12" has an answer the next morning."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, func, select, update
+
+from db.bulk import insert_many
+from db.codec import verdicts_to_json
+from db.load import Loaded
+from db.tables import REFUSALS
+from db.types import TEXT, cut
+from fsm.decision import Decision, Outcome
+
+KEPT: Final = 200  # refusals per job
+_SAME: Final = ("job_id", "event", "state", "version", "outcome", "edge", "asked_by", "actor")
+
+
+def note(connection: Connection, decisions: Iterable[tuple[Loaded, Decision]]) -> None:
+    """Keep the refusals among the decisions, and the answers at which a job began to stay for another reason."""
+    kept = [_row(decision) for loaded, decision in decisions if _worth_keeping(loaded, decision)]
+    insert_many(connection, REFUSALS, [row for row in kept if not _again(connection, row)])
+
+
+def _worth_keeping(loaded: Loaded, decision: Decision) -> bool:
+    if not decision.outcome.accepted:
+        return True
+    if decision.outcome is not Outcome.STAYED or decision.evidence is None or len(decision.tried) == 1:
+        return False
+    before = loaded.polling.last_verdict if loaded.polling else None
+    return before != decision.evidence.verdict.value
+
+
+def _row(decision: Decision) -> dict[str, Any]:
+    return {
+        "job_id": decision.before.job_id,
+        "at": decision.at,
+        "last_at": decision.at,
+        "times": 1,
+        "event": decision.event.value,
+        "state": decision.before.state.value,
+        "version": decision.before.version,
+        "outcome": decision.outcome.value,
+        "edge": decision.edge,
+        "asked_by": decision.asked.by.value,
+        "actor": cut(decision.asked.actor, 255),
+        "reason": cut(decision.asked.reason, TEXT),
+        "message": cut(decision.says, TEXT),
+        "verdicts": verdicts_to_json(decision.refusals),
+    }
+
+
+def _again(connection: Connection, row: dict[str, Any]) -> bool:
+    """Count it with the job's last refusal if it is the same."""
+    newest = select(REFUSALS).where(REFUSALS.c.job_id == row["job_id"]).order_by(REFUSALS.c.id.desc()).limit(1)
+    last = connection.execute(newest).mappings().one_or_none()
+    if last is None or any(last[name] != row[name] for name in _SAME):
+        return False
+    latest = {name: row[name] for name in ("last_at", "reason", "message", "verdicts")}
+    counted = update(REFUSALS).where(REFUSALS.c.id == last["id"]).values(times=REFUSALS.c.times + 1, **latest)
+    connection.execute(counted)
+    return True
+
+
+def of_job(connection: Connection, job_id: str, limit: int = KEPT) -> list[dict[str, Any]]:
+    """The kept refusals of a job, newest first."""
+    newest = select(REFUSALS).where(REFUSALS.c.job_id == job_id).order_by(REFUSALS.c.id.desc()).limit(limit)
+    return [dict(row) for row in connection.execute(newest).mappings()]
+
+
+def bound(connection: Connection, keep: int = KEPT) -> int:
+    """Drop the oldest refusals of jobs that have more than `keep`; returns how many went."""
+    long = select(REFUSALS.c.job_id).group_by(REFUSALS.c.job_id).having(func.count() > keep)
+    dropped = 0
+    for job_id in connection.scalars(long).all():
+        of_one = select(REFUSALS.c.id).where(REFUSALS.c.job_id == job_id).order_by(REFUSALS.c.id.desc())
+        last = connection.scalar(of_one.offset(keep).limit(1))
+        dropped += connection.execute(
+            delete(REFUSALS).where(REFUSALS.c.job_id == job_id, REFUSALS.c.id <= last)
+        ).rowcount
+    return dropped
+
+
+def forget(connection: Connection, ids: Iterable[str], before: datetime) -> int:
+    """Drop what these jobs were refused before a time; returns how many rows went."""
+    old = delete(REFUSALS).where(REFUSALS.c.job_id.in_(list(ids)), REFUSALS.c.last_at < before)
+    return connection.execute(old).rowcount

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,7 +44,7 @@ class OmaFsm:
         self.settings = settings
         self.observer = observer or Observer()
         self.engine: Engine = make_engine(settings.database_url)
-        self.store = Store(self.engine, settings.policy)
+        self.store = Store(self.engine, settings.policy, timedelta(days=settings.keep_polls_days))
         self.polling = PollingService(self.store, _client(settings.vma, self.observer), self.observer)
         self._lock = _file_lock(self.engine)
         self._waiting: asyncio.Task[None] | None = None

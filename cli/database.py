@@ -1,5 +1,6 @@
 """oma-fsm db: the schema of the database."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -34,6 +35,28 @@ def current_revision(database_url: Url = None) -> None:
     out.print(f"database {redacted(url)} is at {have or 'nothing (empty)'}; this release wants {want}", markup=False)
     if have != want:
         raise typer.Exit(1)
+
+
+@app.command("prune")
+def prune(
+    keep_days: Annotated[float | None, typer.Option(min=0, help="Instead of the setting keep_polls_days.")] = None,
+    database_url: Url = None,
+) -> None:
+    """Forget how ended jobs were polled and what they were refused. Transitions are never forgotten.
+
+    The service does the same every hour.
+    """
+    from db.engine import make_engine, redacted  # noqa: PLC0415 # slow import
+    from db.store import Store  # noqa: PLC0415
+    from migrations.runner import require_current  # noqa: PLC0415
+
+    settings = load_settings(database_url=database_url)
+    keep = timedelta(days=settings.keep_polls_days if keep_days is None else keep_days)
+    engine = make_engine(settings.database_url)
+    with database_errors(redacted(settings.database_url)):
+        require_current(engine)
+        gone = Store(engine, settings.policy, keep).prune(datetime.now(UTC))
+    out.print(f"database {redacted(settings.database_url)}: {gone} rows forgotten", markup=False)
 
 
 def _move(direction: str, revision: str, database_url: str | None) -> None:

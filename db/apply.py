@@ -39,7 +39,10 @@ class Applied:
 def apply(
     connection: Connection, decisions: Sequence[tuple[Loaded, Decision]], policy: RecoveryPolicy
 ) -> list[Applied]:
-    """Write decisions; of those that moved nothing, why. LostRaceError (roll the transaction back) if any job was changed meanwhile."""
+    """Write decisions, and why some moved nothing.
+
+    LostRaceError (roll the transaction back) if any job was changed meanwhile.
+    """
     accepted = [(loaded, d) for loaded, d in decisions if d.outcome.accepted and d.after is not d.before]
     _swap(connection, [d for _, d in accepted])
     insert_many(connection, HISTORY, [history_row(d) for _, d in accepted if d.moved])

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, select, update
 
 from db.bulk import insert_many, update_many
 from db.codec import rate_of
@@ -18,7 +18,6 @@ from fsm.policy import RecoveryPolicy
 from fsm.states import Effect
 
 Values = dict[str, Any]
-KEPT_POLLS = 500  # rows of poll history kept per job
 _STARTS = {Effect.START_POLLING, Effect.RESTART_POLLING}
 
 
@@ -126,14 +125,3 @@ def _poll_row(decision: Decision) -> Values:
         "throughput_mib_s": rate_of(evidence),
         "error": cut(evidence.error, TEXT),
     }
-
-
-def prune(connection: Connection, keep: int = KEPT_POLLS) -> int:
-    """Drop the oldest poll history of jobs that have more than `keep` rows; returns how many rows went."""
-    long = select(POLLS.c.job_id).group_by(POLLS.c.job_id).having(func.count() > keep)
-    dropped = 0
-    for job_id in connection.scalars(long).all():
-        newest = select(POLLS.c.id).where(POLLS.c.job_id == job_id).order_by(POLLS.c.id.desc())
-        last = connection.scalar(newest.offset(keep).limit(1))
-        dropped += connection.execute(delete(POLLS).where(POLLS.c.job_id == job_id, POLLS.c.id <= last)).rowcount
-    return dropped

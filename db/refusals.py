@@ -1,19 +1,18 @@
 """Why a job did not move, kept with a bound: "why did it stay at 03:12" has an answer the next morning."""
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, select, update
 
 from db.bulk import insert_many
 from db.codec import verdicts_to_json
 from db.load import Loaded
+from db.retention import KEPT
 from db.tables import REFUSALS
 from db.types import TEXT, cut
 from fsm.decision import Decision, Outcome
 
-KEPT: Final = 200  # refusals per job
 _SAME: Final = ("job_id", "event", "state", "version", "outcome", "edge", "asked_by", "actor")
 
 
@@ -63,26 +62,7 @@ def _again(connection: Connection, row: dict[str, Any]) -> bool:
     return True
 
 
-def of_job(connection: Connection, job_id: str, limit: int = KEPT) -> list[dict[str, Any]]:
+def of_job(connection: Connection, job_id: str, limit: int = KEPT[REFUSALS]) -> list[dict[str, Any]]:
     """The kept refusals of a job, newest first."""
     newest = select(REFUSALS).where(REFUSALS.c.job_id == job_id).order_by(REFUSALS.c.id.desc()).limit(limit)
     return [dict(row) for row in connection.execute(newest).mappings()]
-
-
-def bound(connection: Connection, keep: int = KEPT) -> int:
-    """Drop the oldest refusals of jobs that have more than `keep`; returns how many went."""
-    long = select(REFUSALS.c.job_id).group_by(REFUSALS.c.job_id).having(func.count() > keep)
-    dropped = 0
-    for job_id in connection.scalars(long).all():
-        of_one = select(REFUSALS.c.id).where(REFUSALS.c.job_id == job_id).order_by(REFUSALS.c.id.desc())
-        last = connection.scalar(of_one.offset(keep).limit(1))
-        dropped += connection.execute(
-            delete(REFUSALS).where(REFUSALS.c.job_id == job_id, REFUSALS.c.id <= last)
-        ).rowcount
-    return dropped
-
-
-def forget(connection: Connection, ids: Iterable[str], before: datetime) -> int:
-    """Drop what these jobs were refused before a time; returns how many rows went."""
-    old = delete(REFUSALS).where(REFUSALS.c.job_id.in_(list(ids)), REFUSALS.c.last_at < before)
-    return connection.execute(old).rowcount

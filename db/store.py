@@ -3,14 +3,15 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine, insert, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
-from db import change_ids, event_keys, jobs, polling, refusals, specs
+from db import change_ids, event_keys, jobs, polling, retention, specs
 from db.apply import Applied, apply
 from db.engine import read, write
 from db.errors import LostRaceError
@@ -43,9 +44,11 @@ class Answer:
 class Store:
     """Facts out, decisions in. Every method is one transaction; `now` is given, never taken."""
 
-    def __init__(self, engine: Engine, policy: RecoveryPolicy) -> None:
+    def __init__(self, engine: Engine, policy: RecoveryPolicy, keep: timedelta = retention.KEEP) -> None:
+        """`keep`: how long it is remembered how an ended job was polled, and what it was refused."""
         self.engine = engine
         self.policy = policy
+        self.keep = keep
 
     # --- jobs ------------------------------------------------------------------------------------
 
@@ -158,9 +161,17 @@ class Store:
         polling.start(connection, live, now)
         return live
 
-    def prune(self) -> int:
-        """Bound poll history and refusals of every job; returns how many rows went."""
-        return self._write(polling.prune) + self._write(refusals.bound)
+    def prune(self, now: datetime) -> int:
+        """Bound poll history and refusals of every job; forget those of ended jobs, and event keys, older than `keep`.
+
+        Returns how many rows went; in small transactions, so that nobody waits for it.
+        """
+        before = now - self.keep
+        gone = sum(self._write(partial(retention.bound, table=table, keep=n)) for table, n in retention.KEPT.items())
+        for table in retention.KEPT:
+            while some := self._write(partial(retention.forget, table=table, before=before)):
+                gone += some
+        return gone + self._write(partial(retention.forget_keys, before=before))
 
     def open_run(self, now: datetime, asked: Asked, total: int) -> int:
         """Record that a recovery run began; its id."""

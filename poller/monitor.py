@@ -17,6 +17,7 @@ from poller.schedule import Entry
 
 log = structlog.get_logger(__name__)
 MONITOR = Asked(Asker.MONITOR)
+PRUNE_EVERY = timedelta(hours=1)
 
 
 class Drift(StrEnum):
@@ -46,6 +47,7 @@ class Monitor:
         self.cycles = 0
         self.drift = 0
         self.last_cycle_at: datetime | None = None
+        self._pruned_at: datetime | None = None
 
     async def loop(self) -> None:
         """Look again and again; a look that fails is logged and does not end it."""
@@ -65,7 +67,9 @@ class Monitor:
         ghosts = [Finding(job_id, Drift.GHOST) for job_id in sorted(scheduled - {j.job_id for j in jobs})]
         found = await self._repair(suspects, now) + self._drop(ghosts)
         self._record(found, now)
-        await asyncio.to_thread(self._poller.store.prune)
+        if self._pruned_at is None or now - self._pruned_at >= PRUNE_EVERY:
+            self._pruned_at = now
+            await asyncio.to_thread(self._poller.store.prune, now)
         return found
 
     def _from_database(self, jobs: Iterable[PolledJob], now: datetime) -> Iterable[Finding]:

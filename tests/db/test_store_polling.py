@@ -5,14 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert
+from sqlalchemy import delete
 from store_builders import MIB, NOW, OPERATOR, POLL, SIZE, STARTUP, Vm, put, rows
 
-from db import polling, views
+from db import views
 from db.engine import read, write
 from db.load import PollingRow
 from db.store import Store
-from db.tables import POLLING, POLLS, RUNS
+from db.tables import POLLING, RUNS
 from fsm.facts import Asked
 from fsm.states import Asker, Event
 
@@ -191,28 +191,6 @@ def test_the_poll_history_keeps_the_answer_that_made_an_end_though_it_was_like_t
     vm.replicate().lose(done=MIB)
     assert [p["verdict"] for p in vm.polls] == ["running", "not_found", "not_found"]
     assert vm.polls[-1]["at"] == vm.row["entered_at"]
-
-
-def test_pruning_keeps_the_newest_polls_of_each_job(vm: Vm) -> None:
-    other = Vm(vm.store).replicate()
-    other.hear("running", done=MIB)
-    vm.replicate()
-    many = [{"job_id": vm.job_id, "at": NOW, "verdict": "running", "bytes_transferred": n} for n in range(520)]
-    with write(vm.store.engine) as connection:
-        connection.execute(insert(POLLS), many)
-    assert vm.store.prune() == 20
-    assert [r["bytes_transferred"] for r in rows(vm.store, POLLS, job_id=vm.job_id)] == list(range(20, 520))
-    assert len(other.polls) == 1
-    assert vm.store.prune() == 0
-
-
-def test_pruning_to_a_handful(vm: Vm) -> None:
-    vm.replicate()
-    many = [{"job_id": vm.job_id, "at": NOW, "verdict": "running", "bytes_transferred": n} for n in range(4)]
-    with write(vm.store.engine) as connection:
-        connection.execute(insert(POLLS), many)
-        polling.prune(connection, 3)
-    assert [r["bytes_transferred"] for r in rows(vm.store, POLLS, job_id=vm.job_id)] == [1, 2, 3]
 
 
 # --- runs of recovery -----------------------------------------------------------------------------------

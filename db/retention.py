@@ -1,0 +1,38 @@
+"""What is forgotten, and when. Transitions never are; how a job was polled and why it stayed is, in small batches."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, Table, delete, func, select
+
+from db.tables import EVENT_KEYS, JOBS, POLLS, REFUSALS
+from fsm.states import ENDED
+
+KEPT: Final = {POLLS: 500, REFUSALS: 200}  # rows per job
+KEEP: Final = timedelta(days=90)  # after that, ended jobs' rows go
+BATCH: Final = 500  # rows per transaction
+
+
+def bound(connection: Connection, table: Table, keep: int) -> int:
+    """Drop the oldest rows of jobs that have more than `keep`; returns how many rows went."""
+    long = select(table.c.job_id).group_by(table.c.job_id).having(func.count() > keep)
+    dropped = 0
+    for job_id in connection.scalars(long).all():
+        newest = select(table.c.id).where(table.c.job_id == job_id).order_by(table.c.id.desc())
+        last = connection.scalar(newest.offset(keep).limit(1))
+        dropped += connection.execute(delete(table).where(table.c.job_id == job_id, table.c.id <= last)).rowcount
+    return dropped
+
+
+def forget(connection: Connection, table: Table, before: datetime, batch: int = BATCH) -> int:
+    """Drop one batch of rows from before a time, of jobs that are over and not watched; returns how many rows went."""
+    over = JOBS.c.status.in_([s.value for s in ENDED]) & JOBS.c.watched.is_(False)
+    of_job = table.join(JOBS, JOBS.c.id == table.c.job_id)
+    old = select(table.c.id).select_from(of_job).where(over, table.c.at < before).limit(batch)
+    ids = connection.scalars(old).all()  # MariaDB takes no LIMIT within IN
+    return connection.execute(delete(table).where(table.c.id.in_(ids))).rowcount if ids else 0
+
+
+def forget_keys(connection: Connection, before: datetime) -> int:
+    """Drop the event keys from before a time: nobody repeats an event after so long. Returns how many went."""
+    return connection.execute(delete(EVENT_KEYS).where(EVENT_KEYS.c.at < before)).rowcount

@@ -10,7 +10,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import msgspec
-from sqlalchemy import JSON, Boolean, Column, Connection, Dialect, Engine, Integer, Numeric, Table, text
+from sqlalchemy import JSON, Column, Connection, Dialect, Engine, Integer, Table, text
 
 from db.types import MARIADB, UTCDateTime
 
@@ -138,7 +138,9 @@ def _array(rows: Iterable[bytes]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return value.isoformat(" ") if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return value.isoformat(" ")
+    return int(value) if isinstance(value, bool) else value
 
 
 def _insert_of_json(table: Table, names: tuple[str, ...], dialect: Dialect) -> str:
@@ -172,14 +174,12 @@ def _json_table(table: Table, keys: tuple[str, ...], names: Sequence[str], conne
 
 
 def _json_type(connection: Connection, table: Table, name: str, *, key: bool) -> str:
-    """The widest type: what does not fit must fail at the column itself, for JSON_TABLE makes a NULL of it."""
+    """Text: whether a value fits is for the column itself to say, JSON_TABLE would clamp it without a word."""
     kind = column_of(table, name).type
-    if isinstance(kind, Integer | Boolean):
-        return "BIGINT"
-    if isinstance(kind, Numeric):
-        return "DOUBLE"
     if not key:
         return "LONGTEXT"
+    if isinstance(kind, Integer):
+        return "BIGINT"
     return f"{kind.compile(connection.dialect)} COLLATE {_collation(connection, table.name, _name(name))}"
 
 

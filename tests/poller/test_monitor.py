@@ -59,6 +59,7 @@ def test_a_look_costs_a_handful_of_statements_however_many_jobs_there_are(world:
 
     async def story() -> None:
         async with world.process() as us:
+            await us.monitor.cycle()  # the first of an hour also prunes
             event.listen(world.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
             assert await us.monitor.cycle() == []
 

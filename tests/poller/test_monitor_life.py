@@ -116,7 +116,7 @@ def test_history_that_cannot_be_pruned_hides_nothing_that_was_found(
 ) -> None:
     [job] = running(world)
 
-    def locked() -> int:
+    def locked(_now: object) -> int:
         raise ConnectionError("database is locked")
 
     async def story() -> None:

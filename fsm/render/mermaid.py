@@ -1,6 +1,7 @@
 """A diagram as a Mermaid state diagram. Mermaid cannot style a state diagram's arrows: their tone is a word on them."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -17,6 +18,12 @@ _STYLES: Final = {
     "is_now": "fill:#ffd54a,stroke:#8a6100,color:#2b1f00,stroke-width:4px",
     **{f"heat{n}": f"fill:{fill},stroke:#444444,color:#1a1a1a" for n, fill in enumerate(_HEAT)},
 }
+# What Mermaid reads even within a label: a direction, emphasis, the kinds of a state, the beginning of a list.
+_READ: Final = re.compile(
+    r"(?<=direction)\s|(?<!\w)_|_(?!\w)|\[(?=\[)|^\s*([-+=>]|\d+[.)])", re.IGNORECASE | re.MULTILINE
+)
+_FORMULA: Final = re.compile(r"(?<=\$)(?=\$)")
+_JOINER: Final = "\N{WORD JOINER}"  # unseen; keeps two dollars from opening a formula
 _SAFE: Final = frozenset(" _.,()[]=>!?/+-'…")
 
 
@@ -39,12 +46,24 @@ def mermaid(diagram: Diagram) -> str:
 
 def escaped(text: str) -> str:
     """Text that Mermaid shows as it is: all that it might read as its own is a numbered entity."""
-    return "".join(c if c.isalnum() or c in _SAFE else BREAK if c == "\n" else f"#{ord(c)};" for c in text)
+    text = _FORMULA.sub(_JOINER, text)
+    read = {n for found in _READ.finditer(text) for n in range(*found.span())}
+    return "".join(BREAK if c == "\n" else _entity(c) if n in read or not _safe(c) else c for n, c in enumerate(text))
+
+
+def _safe(character: str) -> bool:
+    return character.isalnum() or character in _SAFE
+
+
+def _entity(character: str) -> str:
+    return f"#{ord(character)};"
 
 
 def _plain(text: str) -> str:
     """For the two lines of which Mermaid decodes no entities."""
-    return " ".join(text.translate(dict.fromkeys(map(ord, ";#%{}<>"), " ")).split())
+    return re.sub(
+        r"(?i)direction ", "direction-", " ".join(text.translate(dict.fromkeys(map(ord, ";#%{}<>"), " ")).split())
+    )
 
 
 # --- states ------------------------------------------------------------------------------------------

@@ -109,7 +109,10 @@ def _stays(state: str, steps: Sequence[Step]) -> list[str]:
 
 
 def _id(state: str) -> str:
-    return "".join(c if c.isascii() and c.isalnum() else "_" for c in state)
+    """A state of another release may be called as anything; some renderers know words of their own."""
+    return (
+        state if state in list(State) else "other_" + "".join(c if c.isascii() and c.isalnum() else "_" for c in state)
+    )
 
 
 # --- arrows ------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from fsm.render.model import Arrow, Caption, Diagram, Node, Role, Tone
 
-_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", "\n": "<br>", "*": "\\*", "`": "\\`"})
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", "\n": "<br>", "*": "\\*", "`": "\\`", "[": "\\[", "]": "\\]"})
 
 
 def table(diagram: Diagram) -> str:

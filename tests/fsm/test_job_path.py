@@ -104,7 +104,7 @@ def test_a_long_path_shows_its_end_and_says_what_it_leaves_out() -> None:
 def test_states_and_endings_of_another_release_are_drawn_as_they_are_called() -> None:
     steps = (Step("un heard-of", "failed", "old", "old_edge", "poll", at(1), ending="perhaps"),)
     diagram = path("job-1", steps, at(2))
-    assert [(n.id, n.label) for n in diagram.nodes] == [("failed", "failed"), ("un_heard_of", "un heard-of")]
+    assert [(n.id, n.label) for n in diagram.nodes] == [("failed", "failed"), ("other_un_heard_of", "un heard-of")]
     for form in FORMATS.values():
         assert form.bytes(diagram)
 

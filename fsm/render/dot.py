@@ -11,8 +11,8 @@ from fsm.render.nesting import members, sections, unnested
 WIDTH: Final = 46  # characters of a line on an arrow
 _FILLS: Final = {Role.SETUP: "#e8eef7", Role.ACTIVE: "#dff3e4", Role.ENDED: "#ececec"}
 _LIT: Final = "#ffd54a"
-_COLD: Final = (255, 243, 224)
-_HOT: Final = (224, 102, 102)
+_BOXES: Final = ((255, 243, 224), (224, 102, 102))  # from cold to hot, red, green and blue
+_LINES: Final = ((201, 150, 92), (192, 28, 28))
 _STYLES: Final = {
     Tone.PLAIN: "",
     Tone.CONFIRMED: "penwidth=1.8",
@@ -83,11 +83,11 @@ def _node(node: Node, depth: int) -> list[str]:
 def _fill(node: Node) -> str:
     if node.lit:
         return _LIT
-    return _FILLS[node.role] if node.heat is None else _warm(node.heat)
+    return _FILLS[node.role] if node.heat is None else _warm(node.heat, *_BOXES)
 
 
-def _warm(heat: float) -> str:
-    return "#" + "".join(f"{round(cold + (hot - cold) * heat):02x}" for cold, hot in zip(_COLD, _HOT, strict=True))
+def _warm(heat: float, cold: tuple[int, ...], hot: tuple[int, ...]) -> str:
+    return "#" + "".join(f"{round(c + (h - c) * heat):02x}" for c, h in zip(cold, hot, strict=True))
 
 
 # --- arrows ------------------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ def _arrow(arrow: Arrow, diagram: Diagram) -> str:
     tail = f" ltail={quoted('cluster_' + arrow.source)}" if within else ""
     look = _STYLES[arrow.tone]
     if arrow.heat is not None:
-        look = f'{look} penwidth={1 + 4 * arrow.heat:.1f} color="{_warm(arrow.heat)}"'
+        look = f'{look} penwidth={1 + 4 * arrow.heat:.1f} color="{_warm(arrow.heat, *_LINES)}"'
     label = quoted(*_label(arrow, brief=diagram.brief), end="\\l")
     return f"    {quoted(source)} -> {quoted(arrow.target)} [label={label}{tail} {look}".rstrip() + "];"
 

@@ -37,18 +37,17 @@ def fleet(jobs: Mapping[str, int], stays: Mapping[str, Sequence[timedelta]], tra
         f"{_many(total, 'job')}; {_many(moved, 'move')} counted. An arrow is the hotter, the more jobs failed over it, "
         "or were ended by inference or revived."
     )
-    most = max(jobs.values(), default=0)
-    nodes = (_node(state, jobs.get(state.value, 0), stays.get(state.value, ()), most) for state in State)
+    nodes = (_node(state, jobs.get(state.value, 0), stays.get(state.value, ())) for state in State)
     birth = [Node(BIRTH, "", Role.BIRTH)] if any(t.from_state is None for t in moves) else []
     return Diagram("fleet", "All replication jobs", text, (*birth, *nodes), tuple(_heated(_arrows(moves))))
 
 
-def _node(state: State, jobs: int, stays: Sequence[timedelta], most: int) -> Node:
+def _node(state: State, jobs: int, stays: Sequence[timedelta]) -> Node:
     lines = [_many(jobs, "job")]
     if stays:
         how = "overturned after" if state in ENDED else "stays"
         lines.append(f"{how} {span(_median(stays))} (median)")
-    return Node(state.value, state.value, role(state), tuple(lines), heat=jobs / most if most else 0.0)
+    return Node(state.value, state.value, role(state), tuple(lines))
 
 
 def _median(spans: Iterable[timedelta]) -> timedelta:

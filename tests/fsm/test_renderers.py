@@ -131,7 +131,7 @@ def test_numbers_lines_notes_and_heat_are_drawn() -> None:
             text = form.bytes(shown).decode()
             assert all(word in text for word in ("7", "said so", "3 jobs")), name
     assert "class one heat2" in mermaid(shown)
-    assert 'color="#e06666"' in dot(shown)
+    assert 'color="#c01c1c"' in dot(shown)
 
 
 def test_heat_at_its_ends_has_a_colour() -> None:

@@ -39,8 +39,8 @@ WORDS = (
     "direction LR", "DIRECTION\tTB x", "- list", "+ list", "= line", "> quote", "1. list", "1) list", "* list",
     "# head", "_a_", "__a__", "*a*", "**a**", "`a`", "~~a~~", "[a](b)", "![a](b)", "fa:fa-user", "$$a$$", "$$ a & b",
     "[[fork]]", "<<choice>>", "[*]", "--> x", "--", "%% x", "%%{init: {}}%%", ":::x", "a::b", "#35;", "#quot;",
-    "&lt;", "&amp;#38;", "<b>", "<br>", "\\n", "\\u0041", "state x {", "}", "note left of one", "end note", "class one x",
-    "click one", "http://a.b",
+    "&lt;", "&amp;#38;", "<b>", "<br>", "\\n", "\\u0041", "state x {", "}", "note left of one", "end note",
+    "class one x", "click one", "http://a.b",
 )  # fmt: skip
 
 

@@ -119,6 +119,12 @@ def test_inferred_is_dashed_and_refused_dotted_in_dot() -> None:
     assert "style=dotted" in dot(picture(arrow(Tone.REFUSED)))
 
 
+def test_an_outline_tells_ends_apart_by_their_arrows() -> None:
+    shafts = {Tone.CONFIRMED: "==>", Tone.INFERRED: "~~>", Tone.REFUSED: "--x"}
+    for tone, shaft in shafts.items():
+        assert f"    {shaft} two ({tone})\n" in outline(picture(arrow(tone)))
+
+
 def test_the_present_state_is_lit_in_every_format() -> None:
     for render in (mermaid, dot, outline, table):
         assert render(picture(arrow(), lit=True)) != render(picture(arrow())), render

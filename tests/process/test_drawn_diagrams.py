@@ -40,7 +40,7 @@ WORDS = (
     "# head", "_a_", "__a__", "*a*", "**a**", "`a`", "~~a~~", "[a](b)", "![a](b)", "fa:fa-user", "$$a$$", "$$ a & b",
     "[[fork]]", "<<choice>>", "[*]", "--> x", "--", "%% x", "%%{init: {}}%%", ":::x", "a::b", "#35;", "#quot;",
     "&lt;", "&amp;#38;", "<b>", "<br>", "\\n", "\\u0041", "state x {", "}", "note left of one", "end note",
-    "class one x", "click one", "http://a.b",
+    "class one x", "click one", "http://a.b", "$$ + < -- $$x$$ of",
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from api import change_ids, health, jobs, polling, recovery
+from api import change_ids, diagrams, health, jobs, polling, recovery
 from api.facade import OmaFsm
 from api.limits import BodyLimit
 from api.problems import handle_problems
@@ -21,6 +21,7 @@ failed. Times are UTC, sizes bytes, rates MiB/s, percentages 0-100.
 TAGS: Final = [
     {"name": "jobs", "description": "Jobs, their history, and the events of workflow and operators."},
     {"name": "copy process", "description": "The two calls that the copy process on the VMA makes."},
+    {"name": "diagrams", "description": "Pictures of the machine and of jobs, as text for Mermaid or as files."},
     {"name": "recovery", "description": "Validation of all active jobs against the VMA."},
     {"name": "polling", "description": "Who is polled, and how that goes."},
     {"name": "health", "description": "For supervisors, load balancers and Prometheus."},
@@ -51,6 +52,6 @@ def create_app(service: OmaFsm) -> FastAPI:
     app.add_middleware(BodyLimit)
     handle_problems(app)
     # change_ids before jobs: its /changeid would be taken for a job's id.
-    for module in (change_ids, jobs, recovery, polling, health):
+    for module in (change_ids, jobs, diagrams, recovery, polling, health):
         app.include_router(module.router)
     return app

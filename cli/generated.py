@@ -20,16 +20,26 @@ def deliver(text: str, file: Path | None, *, check: bool, command: str) -> None:
         out.print(text, markup=False, end="", soft_wrap=True)
     elif not check:
         file.write_text(text, encoding="utf-8")
-    elif lines := _stale(text, file):
-        out.print("\n".join(lines), markup=False, soft_wrap=True)
-        out.print(f"{file} is stale: run `{command} {file}`", markup=False, soft_wrap=True)
+    elif lines := difference(text.encode(), file):
+        say("\n".join(lines))
+        say(f"{file} is stale: run `{command} {file}`")
         raise typer.Exit(1)
 
 
-def _stale(text: str, file: Path) -> list[str]:
+def difference(wanted: bytes, file: Path) -> list[str]:
+    """How the file differs from what it should be, as a diff; empty if it does not."""
     present = file.read_bytes() if file.exists() else b""
-    if present == text.encode():
+    if present == wanted:
         return []
+    try:
+        text = wanted.decode()
+    except UnicodeDecodeError:
+        return [f"{file}: the picture differs"]
     found = present.decode("utf-8", "replace").splitlines()
     diff = difflib.unified_diff(found, text.splitlines(), str(file), "the specification", lineterm="")
     return list(diff) or ["only line ends or invisible characters differ"]
+
+
+def say(text: str) -> None:
+    """A line of output as it is."""
+    out.print(text, markup=False, soft_wrap=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pictures import no_programs
 from servers import copy, empty, kinds, missing
 from sqlalchemy import Engine
 
@@ -12,27 +13,33 @@ from db.engine import make_engine
 from migrations import runner
 
 MISSING = missing()
+NO_PROGRAMS = no_programs()
 
 
 def pytest_configure() -> None:
     """A pipeline that quietly tests one database of three would be worse than none."""
-    if MISSING and os.environ.get("CI") == "true":
-        raise pytest.UsageError(f"CI must test every database; {_left_out()}")
+    if (left_out := _left_out()) and os.environ.get("CI") == "true":
+        raise pytest.UsageError(f"CI must test every database and every picture; {'; '.join(left_out)}")
 
 
-def pytest_report_header() -> str:
-    """Which databases are tested, before the run."""
-    return _left_out() if MISSING else "databases: all"
+def pytest_report_header() -> list[str]:
+    """What is not tested, before the run."""
+    return _left_out() or ["databases: all; pictures: drawn by Graphviz and Mermaid"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """And what was left out, after it."""
-    if MISSING:
-        terminalreporter.write_line(_left_out(), yellow=True)
+    """And after it."""
+    for line in _left_out():
+        terminalreporter.write_line(line, yellow=True)
 
 
-def _left_out() -> str:
-    return "databases NOT tested: " + "; ".join(f"{kind} ({problem})" for kind, problem in MISSING.items())
+def _left_out() -> list[str]:
+    kinds_of = {"databases": MISSING, "pictures": NO_PROGRAMS}
+    return [
+        f"{what} NOT tested: " + "; ".join(f"{name} ({problem})" for name, problem in problems.items())
+        for what, problems in kinds_of.items()
+        if problems
+    ]
 
 
 @pytest.fixture(scope="session", params=kinds())

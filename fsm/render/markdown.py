@@ -3,15 +3,17 @@
 import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from fsm import guards as g
-from fsm.guard import Guard, Join, duration
+from fsm.guard import Guard, duration
 from fsm.policy import DEFAULT_POLICY, RecoveryPolicy
+from fsm.render.limits import limit_of, numbered
 from fsm.render.mermaid import mermaid
+from fsm.render.table import markdown_table
+from fsm.render.views import whole
 from fsm.spec import EDGES, Edge, Kind, spec_hash
 from fsm.states import ENDED, SETUP, VMA_EVENTS, Ending, Event, State
-from fsm.witnesses import plain
 
 NEW: Final = "(new)"
 _HEAD: Final = """\
@@ -34,20 +36,15 @@ def page(edges: Iterable[Edge] = EDGES, policy: RecoveryPolicy = DEFAULT_POLICY)
     """The whole page; the same bytes for the same specification and policy."""
     table = tuple(edges)
     sections = (
-        _HEAD.format(hash=spec_hash(), diagram=mermaid(table)),
-        "## States\n\n" + _table(("state", "is", "comes from", "moved out by"), _states(table)),
-        "## Events\n\n" + _table(("event", "fired by", "known in"), _events(table)),
+        _HEAD.format(hash=spec_hash(), diagram=mermaid(whole(policy))),
+        "## States\n\n" + markdown_table(("state", "is", "comes from", "moved out by"), _states(table)),
+        "## Events\n\n" + markdown_table(("event", "fired by", "known in"), _events(table)),
         "## Edges\n\n" + _EDGES,
         *_edge_sections(table, policy),
-        "## Guards\n\n" + _table(("guard", "passes if", "wants", "made of"), _guards(table, policy)),
-        "## Numbers\n\n" + _table(("setting", "default", "meaning"), _numbers(policy)),
+        "## Guards\n\n" + markdown_table(("guard", "passes if", "wants", "made of"), _guards(table, policy)),
+        "## Numbers\n\n" + markdown_table(("setting", "default", "meaning"), _numbers(policy)),
     )
     return "\n".join(sections)
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
 def _code(names: Iterable[object]) -> str:
@@ -99,11 +96,11 @@ def _edge_sections(table: tuple[Edge, ...], policy: RecoveryPolicy) -> Iterator[
     for event in Event:
         rows = [_edge(e, policy) for e in table if e.event is event]
         if rows:
-            yield f"### {event}\n\n" + _table(head, rows)
+            yield f"### {event}\n\n" + markdown_table(head, rows)
 
 
 def _edge(edge: Edge, policy: RecoveryPolicy) -> tuple[str, ...]:
-    guards = "; ".join(f"{x.says}{_numbered(x, edge, policy)}" for x in edge.guards)
+    guards = "; ".join(f"{x.says}{numbered(x, edge, policy)}" for x in edge.guards)
     effects = ", ".join(effect.replace("_", " ") for effect in edge.effects)
     sources = _code(s or NEW for s in edge.sources)
     return sources, guards, _outcome(edge), effects, edge.why, f"`{edge.name}`"
@@ -117,28 +114,6 @@ def _outcome(edge: Edge) -> str:
     return ("stays" if edge.kind is Kind.STAY else "ignored") + calls
 
 
-def _numbered(guard: Guard, edge: Edge, policy: RecoveryPolicy) -> str:
-    """The numbers that the guard goes by, each with the part that wants it; empty if it goes by none."""
-    cell = edge.sources, edge.event, policy
-    if not any(_number(part, *cell) for part in guard.family()):
-        return ""
-    return f" ({_number(guard, *cell) or _formula(guard, *cell)})"
-
-
-def _formula(guard: Guard, *cell: Any) -> str:
-    number = _number(guard, *cell)
-    if number or not guard.parts:
-        return f"`{guard.name}` {number}".rstrip()
-    if guard.join is Join.NOT:
-        return f"not ({_formula(guard.parts[0], *cell)})"
-    parts = [f"({text})" if _joins(x) else text for x in guard.parts if (text := _formula(x, *cell))]
-    return f" {guard.join} ".join(parts)
-
-
-def _joins(guard: Guard) -> bool:
-    return guard.join in (Join.AND, Join.OR)
-
-
 # --- guards and numbers ----------------------------------------------------------------------------
 
 
@@ -148,21 +123,8 @@ def _guards(table: tuple[Edge, ...], policy: RecoveryPolicy) -> Iterator[tuple[s
         for guard in (member for x in edge.guards for member in x.family()):
             used.setdefault(guard.name, (guard, edge))
     for name, (guard, edge) in sorted(used.items()):
-        wants = _number(guard, edge.sources, edge.event, policy)
+        wants = limit_of(guard, edge.sources, edge.event, policy)
         yield f"`{name}`", guard.says, wants, re.sub(r"\b(?!not\b|and\b|or\b)\w+", r"`\g<0>`", guard.formula)
-
-
-def _number(guard: Guard, sources: Iterable[State | None], event: Event, policy: RecoveryPolicy) -> str:
-    """The guard's limit, where it is a number; one for each state where they differ. Turned round by a negation."""
-    if guard.join is Join.NOT:
-        limit = _number(guard.parts[0], sources, event, policy)
-        return re.sub(r">(=?)", lambda found: "<" if found[1] else "<=", limit)
-    limits = {} if guard.parts else {s: guard(plain(s, event, policy)).limit for s in sources}
-    if not any(re.search(r"\d", limit) for limit in limits.values()):
-        return ""
-    if len(set(limits.values())) == 1:
-        return next(iter(limits.values()))
-    return ", ".join(f"{state} {limit}" for state, limit in limits.items())
 
 
 def _numbers(policy: RecoveryPolicy) -> Iterator[tuple[str, ...]]:

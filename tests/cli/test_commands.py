@@ -149,15 +149,3 @@ def test_a_named_settings_file_that_is_not_there_is_an_error(url: str, monkeypat
     monkeypatch.setenv("OMA_FSM_CONFIG", "/nowhere/oma-fsm.toml")
     refused = run("settings")
     assert (refused.exit_code, "/nowhere/oma-fsm.toml" in refused.output) == (2, True)
-
-
-def test_a_stale_diagram_is_refused_with_a_diff(tmp_path: Path) -> None:
-    file = tmp_path / "machine.mmd"
-    assert run("diagram", str(file)).exit_code == 0
-    assert run("diagram", "--check", str(file)).exit_code == 0
-    file.write_text(
-        file.read_text().replace("ready_for_sync --> replicating: start", "ready_for_sync --> failed: start")
-    )
-    stale = run("diagram", "--check", str(file))
-    assert stale.exit_code == 1
-    assert "+    ready_for_sync --> replicating: start" in stale.output

@@ -14,6 +14,7 @@ from fsm import spec
 from fsm.policy import DEFAULT_POLICY, RecoveryPolicy
 from fsm.render.markdown import page
 from fsm.render.mermaid import mermaid
+from fsm.render.views import whole
 from fsm.snapshot import (
     Change,
     Difference,
@@ -181,7 +182,7 @@ def test_the_committed_page_is_that_of_the_specification_byte_for_byte() -> None
 
 def test_the_page_names_every_state_event_edge_guard_and_number() -> None:
     text = page()
-    assert mermaid() in text
+    assert mermaid(whole()) in text
     guards = {member.name for e in EDGES for x in e.guards for member in x.family()}
     for name in (*State, *Event, *guards, *RecoveryPolicy.model_fields):
         assert f"| `{name}` |" in text, name

@@ -1,0 +1,76 @@
+"""What is written on an arrow or in a box: lines of text, measured."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from fsm.render.model import Arrow, Caption, Node
+from fsm.render.svg.text import GLUE, Line, Run, Style, wrap
+
+INLINE: Final = 230  # px; from this width on the guards stand behind the event, not under it
+BADGE: Final = 24  # px, room for the number of a step
+_BETWEEN: Final = 8  # px, between the captions of one arrow
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Text in a box of `width` times `height` px. A number stands left of it, inside the width."""
+
+    lines: tuple[tuple[float, Line], ...]  # with the top of each
+    width: float = 0
+    height: float = 0
+    number: int | None = None
+
+    @property
+    def indent(self) -> float:
+        """Where the text begins, px from the left."""
+        return BADGE if self.number is not None else 0
+
+
+def of_arrow(arrow: Arrow, width: float) -> Label:
+    """The captions of an arrow below each other, and its note."""
+    room = width - (BADGE if arrow.number is not None else 0)
+    *blocks, last = [tuple(_caption(caption, room)) for caption in arrow.captions] or [()]
+    note = wrap([Run(arrow.note or "", Style.NOTE)], room)
+    return _stacked([*blocks, (*last, *note)], arrow.number)
+
+
+def of_node(node: Node, width: float) -> Label:
+    """The name, what is known of the state, and the events at which a job stays in it."""
+    head = wrap([Run(node.label, Style.NAME)], width)
+    facts = (line for text in node.lines for line in wrap([Run(text, Style.LINE)], width))
+    inner = [tuple(_caption(caption, width)) for caption in node.inner]
+    if inner:
+        inner[0] = (*wrap([Run("stays at", Style.EFFECT)], width), *inner[0])
+    return _stacked([(*head, *facts), *inner], None)
+
+
+def paragraph(texts: Iterable[tuple[str, Style]], width: float) -> Label:
+    """Texts below each other."""
+    return _stacked([tuple(line for text, style in texts for line in wrap([Run(text, style)], width))], None)
+
+
+def _caption(caption: Caption, width: float) -> Iterator[Line]:
+    event = Run(caption.event, Style.EVENT)
+    guards = Run(f"{GLUE}· ".join(caption.guards), Style.GUARD)
+    if width >= INLINE:
+        yield from wrap([event, guards], width)
+    else:
+        yield from wrap([event], width)
+        yield from wrap([guards], width)
+    if caption.effects:
+        effects = ", ".join(str(effect).replace("_", " ") for effect in caption.effects)
+        yield from wrap([Run(f"→{GLUE}{effects}", Style.EFFECT)], width)
+
+
+def _stacked(blocks: Iterable[tuple[Line, ...]], number: int | None) -> Label:
+    lines: list[tuple[float, Line]] = []
+    y = 0.0
+    for block in filter(None, blocks):
+        y += _BETWEEN if lines else 0
+        for line in block:
+            lines.append((y, line))
+            y += line.height
+    indent = BADGE if number is not None else 0
+    height = max(y, 18.0) if number is not None else y
+    return Label(tuple(lines), indent + max((line.width for _, line in lines), default=0), height, number)

@@ -79,11 +79,18 @@ def fleet() -> Diagram:
     )
     arrows = tuple(
         Arrow(
-            a.source, a.target, a.tone, tuple(_caption(c.event) for c in a.captions), note=f"{i * 13} times", heat=i / 24
+            a.source,
+            a.target,
+            a.tone,
+            tuple(_caption(c.event) for c in a.captions),
+            note=f"{i * 13} times",
+            heat=i / 24,
         )
         for i, a in enumerate(base.arrows)
     )
-    return Diagram("fleet", "The fleet", "Jobs for each state, and how often each edge was taken.", nodes, arrows, base.groups)
+    return Diagram(
+        "fleet", "The fleet", "Jobs for each state, and how often each edge was taken.", nodes, arrows, base.groups
+    )
 
 
 def nasty() -> Diagram:

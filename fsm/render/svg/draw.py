@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from fsm.render.model import Arrow, Diagram, Node, Role
 from fsm.render.svg import labels as write
@@ -132,6 +131,6 @@ def _title(arrow: Arrow) -> str:
 def _badge(label: Label, box: Box) -> Iterable[str]:
     if label.number is None:
         return
-    x, y = box.x + 9, box.y + 8
-    yield f"<circle{shapes.attributes(class_='head', cx=x, cy=y, r=8.5)}/>"
-    yield f"<text{shapes.attributes(class_='step', x=x, y=y + 3.7)}>{label.number}</text>"
+    wide = write.badge(label.number)
+    yield shapes.rect(Box(box.x, box.y - 0.5, wide, 17), "head", rx=8.5)
+    yield f"<text{shapes.attributes(class_='step', x=box.x + wide / 2, y=box.y + 11.7)}>{label.number}</text>"

@@ -19,13 +19,29 @@ HAIRPIN: Final = 30.0  # how far a hairpin and its air reach out
 ON_SPINE: Final = 9.0  # from a spine to its label
 _AXIS: Final = 30.0  # from the left edge of a box to the first spine
 _BOX: Final = 15.0  # left and right of what is written in a box
-_LEAST_BOX: Final = 116.0
 _TEXT: Final = 215.0  # the widest text in a box
-_SPINE: Final = (0.0, 150.0, 102.0)  # the width of one spine's label if there are so many
-_LOOP: Final = (280.0, 114.0)  # of a loop's label with one and with two columns
 _STREET: Final = (308.0, 460.0)  # the least and greatest room for the lanes' labels
 _SHORTEST: Final = 200.0  # of a lane
 _HEAD: Final = 18.0  # left and right of a group's name
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """px for: a box at least, the label of a spine that is alone and of one of two, the label of a loop."""
+
+    box: float
+    alone: float
+    abreast: float
+    loop: float
+
+    def spines(self, number: int) -> float:
+        """For so many spines beside each other."""
+        return self.alone if number == 1 else number * self.abreast
+
+
+_ONE_COLUMN: Final = _Room(150, 220, 150, 290)
+_ROOMY: Final = _Room(140, 200, 140, 170)
+_TIGHT: Final = _Room(116, 150, 102, 114)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +66,30 @@ class Widths:
 
 
 def widths(planned: Plan) -> Widths:
-    """Chooses widths so that the page is filled but not exceeded, and writes all labels accordingly."""
+    """Chooses widths that fill the page and, if that can be, do not exceed it; writes all labels accordingly."""
+    if len(planned.columns) == 1:
+        return _written(planned, _ONE_COLUMN)[0]
+    roomy, free = _written(planned, _ROOMY)
+    return roomy if free >= _STREET[0] or not planned.lanes else _written(planned, _TIGHT)[0]
+
+
+def _written(planned: Plan, room: _Room) -> tuple[Widths, float]:
+    """With all labels; and what is left for the lanes."""
     boxes = {n.id: write.of_node(n, _TEXT) for n in planned.diagram.nodes}
     axes = tuple(_axis(planned, column) for column in planned.columns)
-    columns = tuple(_column(x, axis, boxes) for x, axis in zip(planned.columns, axes, strict=True))
+    columns = tuple(_column(x, axis, boxes, room) for x, axis in zip(planned.columns, axes, strict=True))
     texts: dict[int, Label] = {}
     for column, axis, wide in zip(planned.columns, axes, columns, strict=True):
         texts.update(_spines(planned, column, wide - axis))
         for loop in (*column.west, *column.east):
-            texts[loop.arrow] = _write(planned, loop.arrow, _LOOP[len(planned.columns) - 1])
-    street = _street(planned, columns, texts) if planned.lanes else 0.0
-    needed = _SHORTEST if planned.lanes else 0.0
+            texts[loop.arrow] = _write(planned, loop.arrow, room.loop)
+    free = _free(planned, columns, texts)
+    street = min(max(_STREET[0], free), _STREET[1])
     for lane in planned.lanes:
         texts[lane.arrow] = _write(planned, lane.arrow, street)
-        needed = max(needed, texts[lane.arrow].width)
-    return Widths(columns, axes, boxes, tuple(texts[i] for i in range(len(planned.diagram.arrows))), needed)
+    needed = max((_SHORTEST, *(texts[lane.arrow].width for lane in planned.lanes)))
+    every = tuple(texts[i] for i in range(len(planned.diagram.arrows)))
+    return Widths(columns, axes, boxes, every, needed), free
 
 
 def _write(planned: Plan, arrow: int, room: float) -> Label:
@@ -79,13 +104,13 @@ def _axis(planned: Plan, column: Column) -> float:
         width(planned.tree.groups[g].label, Style.GROUP) + _HEAD - PAD * (deepest - depth + 1)
         for g, depth in groups.items()
     )
-    return min(max(_AXIS, *heads, _AXIS), 2 * _AXIS)
+    return min(max((_AXIS, *heads)), 2 * _AXIS)
 
 
-def _column(column: Column, axis: float, boxes: Mapping[str, Label]) -> float:
+def _column(column: Column, axis: float, boxes: Mapping[str, Label], room: _Room) -> float:
     abreast = max((len(x) for x in column.spines.values()), default=0)
     text = max(boxes[n].width for n in column.nodes) + 2 * _BOX
-    return max(_LEAST_BOX, text, axis + abreast * _SPINE[abreast] if abreast else 0)
+    return max(room.box, text, axis + room.spines(abreast) if abreast else 0.0)
 
 
 def _spines(planned: Plan, column: Column, room: float) -> dict[int, Label]:
@@ -94,15 +119,13 @@ def _spines(planned: Plan, column: Column, room: float) -> dict[int, Label]:
     }
 
 
-def _street(planned: Plan, columns: Iterable[float], texts: Mapping[int, Label]) -> float:
+def _free(planned: Plan, columns: Iterable[float], texts: Mapping[int, Label]) -> float:
     sides = (
         side(planned, column, loops, texts, _guessed(loops))
         for column in planned.columns
         for loops in (column.west, column.east)
     )
-    taken = 2 * MARGIN + sum(columns) + sum(s.width for s in sides) + 2 * ZONE
-    least, most = _STREET
-    return min(max(least, PAGE - taken), most)
+    return PAGE - 2 * MARGIN - sum(columns) - sum(s.width for s in sides) - 2 * ZONE
 
 
 def _guessed(loops: Iterable[Loop]) -> dict[int, int]:

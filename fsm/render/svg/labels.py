@@ -6,9 +6,9 @@ from typing import Final
 
 from fsm.render.model import Arrow, Caption, Node
 from fsm.render.svg.text import GLUE, Line, Run, Style, wrap
+from fsm.render.svg.text import width as measured
 
 INLINE: Final = 230  # px; from this width on the guards stand behind the event, not under it
-BADGE: Final = 24  # px, room for the number of a step
 _BETWEEN: Final = 8  # px, between the captions of one arrow
 
 
@@ -24,12 +24,12 @@ class Label:
     @property
     def indent(self) -> float:
         """Where the text begins, px from the left."""
-        return BADGE if self.number is not None else 0
+        return badge(self.number) + 7 if self.number is not None else 0
 
 
 def of_arrow(arrow: Arrow, width: float) -> Label:
     """The captions of an arrow below each other, and its note."""
-    room = width - (BADGE if arrow.number is not None else 0)
+    room = width - Label((), number=arrow.number).indent
     *blocks, last = [tuple(_caption(caption, room)) for caption in arrow.captions] or [()]
     note = wrap([Run(arrow.note or "", Style.NOTE)], room)
     return _stacked([*blocks, (*last, *note)], arrow.number)
@@ -71,6 +71,11 @@ def _stacked(blocks: Iterable[tuple[Line, ...]], number: int | None) -> Label:
         for line in block:
             lines.append((y, line))
             y += line.height
-    indent = BADGE if number is not None else 0
+    indent = Label((), number=number).indent
     height = max(y, 18.0) if number is not None else y
     return Label(tuple(lines), indent + max((line.width for _, line in lines), default=0), height, number)
+
+
+def badge(number: int) -> float:
+    """The width of a step's number in its pill, px."""
+    return max(17.0, measured(str(number), Style.EVENT) + 7)

@@ -87,9 +87,7 @@ class _Placing:
         found.update((lane.arrow, self._lane(lane)) for lane in self.plan.lanes)
         ways = tuple(found[i] for i in range(len(found)))
         right = self.lefts[-1] + self.wide.columns[-1] + self.sides[-1][1].width
-        bottom = max(
-            *(box.bottom for box in (*nodes.values(), *groups.values())), *(w.label.bottom for w in ways), 0.0
-        )
+        bottom = max(*(box.bottom for box in (*nodes.values(), *groups.values())), *(w.label.bottom for w in ways), 0.0)
         return Layout(self.plan, nodes, groups, self.wide.boxes, ways, self.wide.labels, right, bottom)
 
     # --- sides and columns ---------------------------------------------------------------------------

@@ -28,7 +28,11 @@ def legend(diagram: Diagram, x: float, y: float, width: float) -> tuple[list[str
         if at and at + needs > width:
             at, row = 0.0, row + 1
         here = x + at, y + row * _ROW
-        parts.append(shapes.group(f"key {kind}", [*_sample(kind, *here), shapes.words(line, here[0] + _SAMPLE + 8, here[1] - 7.5)]))
+        parts.append(
+            shapes.group(
+                f"key {kind}", [*_sample(kind, *here), shapes.words(line, here[0] + _SAMPLE + 8, here[1] - 7.5)]
+            )
+        )
         at += needs + _GAP
     return parts, (row + 1) * _ROW - 8 if parts else 0.0
 
@@ -40,7 +44,7 @@ def _entries(diagram: Diagram) -> Iterator[tuple[str, str]]:
         yield "plain group", "from any state in the box"
     if any(node.lit for node in diagram.nodes):
         yield "lit", "the present state"
-    if any(x.heat is not None for x in (*diagram.nodes, *diagram.arrows)):
+    if any(heat is not None for heat in (*(n.heat for n in diagram.nodes), *(a.heat for a in diagram.arrows))):
         yield "hot", "the redder, the more"
 
 

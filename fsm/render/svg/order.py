@@ -29,7 +29,9 @@ def best(diagram: Diagram) -> Plan:
     """The plan whose right column has the order with the fewest lanes across each other."""
     tree = Tree(diagram)
     left, right = tree.columns()
-    plans = (plan(diagram, tree, left, order) for order in tree.orders(right)) if right else [plan(diagram, tree, left, ())]
+    plans = (
+        (plan(diagram, tree, left, order) for order in tree.orders(right)) if right else [plan(diagram, tree, left, ())]
+    )
     return min(plans, key=_conflicts)
 
 
@@ -76,7 +78,8 @@ def straight(planned: Plan, ordered: Sequence[Lane]) -> frozenset[int]:
         for floor, taken in sorted(best_for.items()):
             if floor <= high and len(taken) >= len(best_for.get(max(floor, low), ())):
                 best_for[max(floor, low)] = (*taken, lane.arrow)
-    return frozenset(max(best_for.values(), key=len))
+    longest: tuple[int, ...] = max(best_for.values(), key=len)
+    return frozenset(longest)
 
 
 def right_side(planned: Plan, ordered: Sequence[Lane]) -> tuple[Lane, ...]:

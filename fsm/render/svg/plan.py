@@ -1,9 +1,9 @@
 """Which way each arrow goes.
 
-    spine   straight down or up, between neighbours of one column
-    lane    straight across, between the columns
-    loop    out of a column, along it, and back in
-    hairpin a short loop: to the state itself, or from a group to a state in it
+spine   straight down or up, between neighbours of one column
+lane    straight across, between the columns
+loop    out of a column, along it, and back in
+hairpin a short loop: to the state itself, or from a group to a state in it
 """
 
 from collections.abc import Iterable

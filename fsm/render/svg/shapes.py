@@ -66,8 +66,8 @@ def way(points: Sequence[Point]) -> tuple[str, str]:
 
 def glow(points: Sequence[Point], heat: float) -> str:
     """A band under an arrow, the wider and redder the hotter."""
-    more = {"stroke_width": 3 + 10 * heat, "stroke_opacity": f"{0.12 + 0.4 * heat:.2f}"}
-    return f"<path{attributes(class_='glow', d=_path(points), **more)}/>"
+    opacity = f"{0.12 + 0.4 * heat:.2f}"
+    return f"<path{attributes(class_='glow', d=_path(points), stroke_width=3 + 10 * heat, stroke_opacity=opacity)}/>"
 
 
 def rule(x1: float, x2: float, y: float) -> str:

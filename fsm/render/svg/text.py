@@ -9,20 +9,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
+from itertools import accumulate, takewhile
 from typing import Final
 
 # Hundredths of an em.
 _REGULAR: Final = {
-    28: "ijl", 30: "IJ", 32: " \u00a0,.·", 34: "/:;\\|", 36: "f", 37: "-", 40: "()[]t", 41: "!", 42: "r", 46: '"',
-    50: "*_`–", 53: "sz", 54: "?", 55: "c", 56: "L", 58: "Fk", 60: "vxy", 61: "P", 62: "TYaeo", 64: "$0123456789ESbdghnpqu{}",
-    66: "K", 69: "ABVXZ", 70: "CR", 74: "U", 75: "N", 76: "H", 78: "&DG", 79: "OQ", 82: "w", 84: "#+<=>^~→≤≥×", 87: "M",
-    96: "%", 98: "m", 99: "W", 100: "@…",
+    28: "ijl", 30: "IJ", 32: " \u00a0,.·", 34: "/:;\\|", 36: "f", 37: "-", 40: "()[]t", 41: "!", 42: "r",
+    46: '"', 50: "*_`", 53: "sz", 54: "?", 55: "c", 56: "L", 58: "Fk", 60: "vxy", 61: "P", 62: "TYaeo",
+    64: "$0123456789ESbdghnpqu{}", 66: "K", 69: "ABVXZ", 70: "CR", 74: "U", 75: "N", 76: "H", 78: "&DG",
+    79: "OQ", 82: "w", 84: "#+<=>^~→≤≥", 87: "M", 96: "%", 98: "m", 99: "W", 100: "@…",
 }  # fmt: skip
 _BOLD: Final = {
-    31: "'", 35: " \u00a0ijl", 37: "/\\|", 38: ",.IJ·", 40: ":;", 42: "-", 44: "f", 46: "!()[]", 48: "t", 50: "_`r–", 53: '"*',
-    59: "?z", 60: "cs", 64: "L", 65: "x", 66: "vy", 67: "k", 68: "ae", 69: "EFTo", 70: "$0123456789", 72: "bdghnpqu{}",
-    73: "SYZ", 74: "CP", 77: "B", 78: "AKRVX", 82: "U", 83: "G", 84: "#+<=>DHN^~→≤≥×", 86: "OQ", 88: "&", 93: "w",
-    100: "@M…", 101: "%", 105: "m", 111: "W",
+    31: "'", 35: " \u00a0ijl", 37: "/\\|", 38: ",.IJ·", 40: ":;", 42: "-", 44: "f", 46: "!()[]", 48: "t",
+    50: "_`r", 53: '"*', 59: "?z", 60: "cs", 64: "L", 65: "x", 66: "vy", 67: "k", 68: "ae", 69: "EFTo",
+    70: "$0123456789", 72: "bdghnpqu{}", 73: "SYZ", 74: "CP", 77: "B", 78: "AKRVX", 82: "U", 83: "G",
+    84: "#+<=>DHN^~→≤≥", 86: "OQ", 88: "&", 93: "w", 100: "@M…", 101: "%", 105: "m", 111: "W",
 }  # fmt: skip
 _WIDTHS: Final = tuple({c: w for w, cs in table.items() for c in cs} for table in (_REGULAR, _BOLD))
 GLUE: Final = "\u00a0"  # a space at which no line breaks
@@ -122,7 +123,9 @@ def wrap(runs: Iterable[Run], limit: float) -> tuple[Line, ...]:
     """Lines no wider than `limit` px; a longer word is broken where it must be."""
     lines: list[Line] = []
     now: tuple[Run, ...] = ()
-    for word in (p for run in runs for text in clean(run.text).split(" ") if text for p in _pieces(text, run.style, limit)):
+    for word in (
+        p for run in runs for text in clean(run.text).split(" ") if text for p in _pieces(text, run.style, limit)
+    ):
         longer = _append(now, word)
         if now and _joined(longer) > limit:
             lines.append(Line(now))
@@ -144,8 +147,7 @@ def _joined(runs: tuple[Run, ...]) -> float:
 
 def _pieces(word: str, style: Style, limit: float) -> Iterator[Run]:
     """The word itself, or parts that fit; broken after an underscore if that is not too early."""
-    while width(word, style) > limit and len(word) > 1:
-        fits = next((n for n in range(len(word), 1, -1) if width(word[:n], style) <= limit), 1)
+    while (fits := max(1, _fitting(word, style, limit))) < len(word):
         after = word.rfind("_", fits // 2, fits) + 1
         cut = after or fits
         yield Run(word[:cut], style)
@@ -158,5 +160,10 @@ def short(text: str, style: Style, limit: float) -> str:
     text = clean(text)
     if width(text, style) <= limit:
         return text
-    fits = next((n for n in range(len(text), 0, -1) if width(text[:n].rstrip() + "…", style) <= limit), 0)
-    return text[:fits].rstrip() + "…"
+    return text[: _fitting(text, style, limit - width("…", style))].rstrip() + "…"
+
+
+def _fitting(text: str, style: Style, limit: float) -> int:
+    """How many characters fit."""
+    ends = accumulate(_units(c, style.bold) * style.size / 100 for c in text)
+    return sum(1 for _ in takewhile(lambda end: end <= limit, ends))

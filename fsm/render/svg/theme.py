@@ -6,7 +6,10 @@ from fsm.render.model import Tone
 from fsm.render.svg.text import Style
 
 Theme = Literal["auto", "light", "dark"]
-FONTS: Final = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,'Noto Sans','Liberation Sans',sans-serif"
+FONTS: Final = (
+    "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,"
+    "'Noto Sans','Liberation Sans','DejaVu Sans',sans-serif"
+)
 
 # What for: (light, dark).
 COLOURS: Final = {
@@ -43,7 +46,7 @@ _DASHES: Final = {
 
 
 def stylesheet(scope: str, theme: Theme) -> str:
-    """CSS for the elements inside `#scope` only. "auto" follows the reader's preference; the others have no variables."""
+    """CSS for what is inside `#scope` only. "auto" follows the reader's preference; the others have no variables."""
     rules = "\n".join(f"#{scope} {rule}" for rule in _rules())
     if theme != "auto":
         for name in sorted(COLOURS, key=len, reverse=True):
@@ -57,10 +60,7 @@ def _rules() -> list[str]:
     fills = {"about": "muted", "line": "muted", "group": "faint", "guard": "muted", "effect": "faint", "note": "muted"}
     return [
         f"text{{font-family:{FONTS}}}",
-        *(
-            f".{s.css}{{font-size:{s.size:g}px;font-weight:{600 if s.bold else 400};fill:var(--{fills.get(s.css, 'ink')})}}"
-            for s in Style
-        ),
+        *(f".{s.css}{{{_font(s)};fill:var(--{fills.get(s.css, 'ink')})}}" for s in Style),
         ".note{font-style:italic}",
         ".paper{fill:var(--paper)}",
         ".frame{fill:var(--outer);stroke:var(--border)}",
@@ -81,6 +81,10 @@ def _rules() -> list[str]:
         *(rule for tone in Tone for rule in _tone(tone)),
         ".step{fill:var(--paper);font-size:10.5px;font-weight:700;text-anchor:middle}",
     ]
+
+
+def _font(style: Style) -> str:
+    return f"font-size:{style.size:g}px;font-weight:{600 if style.bold else 400}"
 
 
 def _tone(tone: Tone) -> tuple[str, str, str]:

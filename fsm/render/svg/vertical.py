@@ -70,9 +70,7 @@ def heights(planned: Plan, labels: Sequence[Label], boxes: Mapping[str, Label]) 
 # --- boxes -----------------------------------------------------------------------------------------
 
 
-def _boxes(
-    system: System, planned: Plan, column: Column, labels: Sequence[Label], boxes: Mapping[str, Label]
-) -> None:
+def _boxes(system: System, planned: Plan, column: Column, labels: Sequence[Label], boxes: Mapping[str, Label]) -> None:
     tree = planned.tree
     for node in column.nodes:
         birth = tree.nodes[node].role is Role.BIRTH
@@ -106,7 +104,13 @@ def _closed(system: System, planned: Plan, node: str, still: Iterable[str]) -> s
 
 
 def _settle(
-    system: System, found: dict[Var, float], planned: Plan, column: Column, sides: Sequence[Sequence[Row]], *, tight: bool
+    system: System,
+    found: dict[Var, float],
+    planned: Plan,
+    column: Column,
+    sides: Sequence[Sequence[Row]],
+    *,
+    tight: bool,
 ) -> None:
     """Makes boxes that rows have stretched shorter again, from the lowest up; idle ones go down too unless `tight`."""
     for at, node in reversed(list(enumerate(column.nodes))):

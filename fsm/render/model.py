@@ -36,6 +36,7 @@ class Caption:
     edge: str  # its name in the specification
     guards: tuple[str, ...] = ()
     effects: tuple[str, ...] = ()
+    outcome: str = ""  # of an event at which a job stays: stays or ignored
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class Diagram:
     nodes: tuple[Node, ...]
     arrows: tuple[Arrow, ...]
     groups: tuple[Group, ...] = ()  # inner ones before those that hold them
+    brief: bool = False  # so many arrows that text on them is best kept to the events
 
     @property
     def edges(self) -> frozenset[str]:

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fsm.render.model import Role
+from fsm.render.model import Arrow, Role
 from fsm.render.svg import labels as write
 from fsm.render.svg.labels import Label
 from fsm.render.svg.plan import Column, Loop, Plan
-from fsm.render.svg.text import Style, width
+from fsm.render.svg.text import Style, clean, width
 
 PAGE: Final = 1040.0  # px; a wider picture would be shrunk in most pages
 MARGIN: Final = 22.0
@@ -17,6 +17,7 @@ TRACK: Final = 13.0  # between loops beside each other, and bends
 ZONE: Final = 10.0  # on both sides of a zone's labels
 HAIRPIN: Final = 30.0  # how far a hairpin and its air reach out
 ON_SPINE: Final = 9.0  # from a spine to its label
+_AIR: Final = 4.0  # from that label to the next spine
 _AXIS: Final = 30.0  # from the left edge of a box to the first spine
 _BOX: Final = 15.0  # left and right of what is written in a box
 _TEXT: Final = 215.0  # the widest text in a box
@@ -34,14 +35,17 @@ class _Room:
     abreast: float
     loop: float
 
-    def spines(self, number: int) -> float:
-        """For so many spines beside each other."""
-        return self.alone if number == 1 else number * self.abreast
+    def spines(self, planned: Plan, abreast: Sequence[int]) -> float:
+        """For spines beside each other: no event of theirs is broken, unless it is very long."""
+        if len(abreast) == 1:
+            return self.alone
+        return len(abreast) * max(self.abreast, *(_longest(planned.diagram.arrows[a]) for a in abreast))
 
 
 _ONE_COLUMN: Final = _Room(150, 220, 150, 290)
 _ROOMY: Final = _Room(140, 200, 140, 170)
-_TIGHT: Final = _Room(116, 150, 102, 114)
+_TIGHT: Final = _Room(116, 170, 102, 114)
+_WORD: Final = 150.0  # a longer word in the label of a spine is broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ def _written(planned: Plan, room: _Room) -> tuple[Widths, float]:
     """With all labels; and what is left for the lanes."""
     boxes = {n.id: write.of_node(n, _TEXT) for n in planned.diagram.nodes}
     axes = tuple(_axis(planned, column) for column in planned.columns)
-    columns = tuple(_column(x, axis, boxes, room) for x, axis in zip(planned.columns, axes, strict=True))
+    columns = tuple(_column(planned, x, axis, boxes, room) for x, axis in zip(planned.columns, axes, strict=True))
     texts: dict[int, Label] = {}
     for column, axis, wide in zip(planned.columns, axes, columns, strict=True):
         texts.update(_spines(planned, column, wide - axis))
@@ -107,15 +111,22 @@ def _axis(planned: Plan, column: Column) -> float:
     return min(max((_AXIS, *heads)), 2 * _AXIS)
 
 
-def _column(column: Column, axis: float, boxes: Mapping[str, Label], room: _Room) -> float:
-    abreast = max((len(x) for x in column.spines.values()), default=0)
+def _column(planned: Plan, column: Column, axis: float, boxes: Mapping[str, Label], room: _Room) -> float:
     text = max(boxes[n].width for n in column.nodes) + 2 * _BOX
-    return max(room.box, text, axis + room.spines(abreast) if abreast else 0.0)
+    return max((room.box, text, *(axis + room.spines(planned, abreast) for abreast in column.spines.values())))
+
+
+def _longest(arrow: Arrow) -> float:
+    words = (width(clean(word), Style.EVENT) for caption in arrow.captions for word in caption.event.split())
+    indent = Label((), number=arrow.number).indent
+    return min(max(words, default=0), _WORD) + indent + ON_SPINE + _AIR
 
 
 def _spines(planned: Plan, column: Column, room: float) -> dict[int, Label]:
     return {
-        a: _write(planned, a, room / len(abreast) - ON_SPINE - 4) for abreast in column.spines.values() for a in abreast
+        a: _write(planned, a, room / len(abreast) - ON_SPINE - _AIR)
+        for abreast in column.spines.values()
+        for a in abreast
     }
 
 

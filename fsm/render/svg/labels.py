@@ -1,7 +1,7 @@
 """What is written on an arrow or in a box: lines of text, measured."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from fsm.render.model import Arrow, Caption, Node
@@ -30,7 +30,7 @@ class Label:
 def of_arrow(arrow: Arrow, width: float) -> Label:
     """The captions of an arrow below each other, and its note."""
     room = width - Label((), number=arrow.number).indent
-    *blocks, last = [tuple(_caption(caption, room)) for caption in arrow.captions] or [()]
+    *blocks, last = _captions(arrow.captions, room) or [()]
     note = wrap([Run(arrow.note or "", Style.NOTE)], room)
     return _stacked([*blocks, (*last, *note)], arrow.number)
 
@@ -39,15 +39,30 @@ def of_node(node: Node, width: float) -> Label:
     """The name, what is known of the state, and the events at which a job stays in it."""
     head = wrap([Run(node.label, Style.NAME)], width)
     facts = (line for text in node.lines for line in wrap([Run(text, Style.LINE)], width))
-    inner = [tuple(_caption(caption, width)) for caption in node.inner]
-    if inner:
-        inner[0] = (*wrap([Run("stays at", Style.EFFECT)], width), *inner[0])
+    outcomes = dict.fromkeys(caption.outcome for caption in node.inner)
+    inner = (block for outcome in outcomes for block in _inner(node, outcome, width))
     return _stacked([(*head, *facts), *inner], None)
+
+
+def _inner(node: Node, outcome: str, width: float) -> list[tuple[Line, ...]]:
+    """The events of one outcome under its name."""
+    first, *rest = _captions((c for c in node.inner if c.outcome == outcome), width)
+    return [(*wrap([Run(outcome or "stays", Style.EFFECT)], width), *first), *rest]
 
 
 def paragraph(texts: Iterable[tuple[str, Style]], width: float) -> Label:
     """Texts below each other."""
     return _stacked([tuple(line for text, style in texts for line in wrap([Run(text, style)], width))], None)
+
+
+def _captions(captions: Iterable[Caption], width: float) -> list[tuple[Line, ...]]:
+    """A block for each caption; events with the same guards and effects share one."""
+    alike: dict[tuple[object, ...], Caption] = {}
+    for caption in captions:
+        key = caption.guards, caption.effects
+        known = alike.get(key)
+        alike[key] = replace(known, event=f"{known.event}, {caption.event}") if known else caption
+    return [tuple(_caption(caption, width)) for caption in alike.values()]
 
 
 def _caption(caption: Caption, width: float) -> Iterator[Line]:

@@ -32,7 +32,7 @@ def best(diagram: Diagram) -> Plan:
     plans = (
         (plan(diagram, tree, left, order) for order in tree.orders(right)) if right else [plan(diagram, tree, left, ())]
     )
-    return min(plans, key=_conflicts)
+    return min(plans, key=lambda planned: (_conflicts(planned), _unnumbered(planned)))
 
 
 def _reaches(planned: Plan) -> list[_Reach]:
@@ -40,6 +40,12 @@ def _reaches(planned: Plan) -> list[_Reach]:
         return []
     left, right = planned.columns
     return [_Reach(x, left.span(planned.tree, x.left), right.span(planned.tree, x.right)) for x in planned.lanes]
+
+
+def _unnumbered(planned: Plan) -> int:
+    """How many steps of a path stand above an earlier one."""
+    steps = [n for x in lanes(planned) if (n := planned.diagram.arrows[x.arrow].number) is not None]
+    return sum(a > b for i, a in enumerate(steps) for b in steps[i:])
 
 
 def _conflicts(planned: Plan) -> int:

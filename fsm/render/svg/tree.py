@@ -16,15 +16,14 @@ class Tree:
         """Raises ValueError if an arrow or a group names an id that is not there, or a group holds no node."""
         self.nodes = {node.id: node for node in diagram.nodes}
         self.groups = {group.id: group for group in diagram.groups}
-        known = {*self.nodes, *self.groups}
-        _known(known, "a group", (m for g in diagram.groups for m in g.members))
-        _known(known, "an arrow", (a.source for a in diagram.arrows))
-        _known(self.nodes.keys(), "an arrow to no node:", (a.target for a in diagram.arrows))
+        _check(diagram)
         self._parent: dict[str, str] = {}
         for group in diagram.groups:
             for member in group.members:
                 self._parent.setdefault(member, group.id)
-        _known({g for n in self.nodes for g in self.holders(n)}, "no node is in", self.groups)
+        empty = [g for g in self.groups if not self.leaves(g)]
+        if empty:
+            raise ValueError(f"diagram {diagram.name!r}: no node is in {', '.join(empty)}")
 
     def holders(self, place: str) -> tuple[str, ...]:
         """The groups around a place, innermost first, without itself."""
@@ -78,7 +77,16 @@ class Tree:
         return self._arrangements(rest) if head in self.groups else iter([(head,)])
 
 
-def _known(known: Iterable[str], who: str, named: Iterable[str]) -> None:
-    missing = sorted(set(named) - set(known))
-    if missing:
-        raise ValueError(f"{who} {', '.join(missing)}: not in the diagram")
+def _check(diagram: Diagram) -> None:
+    """ValueError for what is named but not there."""
+    nodes, groups = {n.id for n in diagram.nodes}, {g.id for g in diagram.groups}
+    named = {
+        "a group holds": ({m for g in diagram.groups for m in g.members}, nodes | groups),
+        "an arrow comes from": ({a.source for a in diagram.arrows}, nodes | groups),
+        "an arrow leads to": ({a.target for a in diagram.arrows}, nodes),
+    }
+    for how, (asked, known) in named.items():
+        if asked - known:
+            raise ValueError(
+                f"diagram {diagram.name!r}: {how} {', '.join(sorted(asked - known))}, which is no such place"
+            )

@@ -108,6 +108,11 @@ def read(svg: str) -> Picture:
     )
 
 
+def text_boxes(svg: str) -> list[Rect]:
+    """Of all texts, in the order of the document; where they are does not count the shift of the layout."""
+    return list(_texts(ElementTree.fromstring(svg)))  # noqa: S314 - our own text
+
+
 def _box(group: ElementTree.Element) -> Rect:
     rect = next(r for r in group.findall(f"{NS}rect") if set(r.attrib["class"].split()) & {"box", "birth", "frame"})
     x, y, w, h = (float(rect.attrib[k]) for k in ("x", "y", "width", "height"))

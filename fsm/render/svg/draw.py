@@ -11,7 +11,7 @@ from fsm.render.svg.labels import Label
 from fsm.render.svg.layout import Box, Layout, Way, lay_out
 from fsm.render.svg.legend import legend
 from fsm.render.svg.text import Line, Run, Style, short
-from fsm.render.svg.theme import Theme, stylesheet
+from fsm.render.svg.theme import HOTTEST, Theme, stylesheet
 
 _FRAME_HEAD = 18.0  # px, from the top of a group to the base of its name
 
@@ -93,7 +93,7 @@ def _box(node: Node, box: Box) -> Iterator[str]:
         yield shapes.rect(box, "halo", rx=11.0, inset=-4.0)
     yield shapes.rect(box, f"box {node.role}{marks}", rx=8.0)
     if node.heat is not None:
-        yield shapes.rect(box, "heat", rx=8.0, fill_opacity=f"{min(max(node.heat, 0), 1) * 0.5:.2f}")
+        yield shapes.rect(box, "heat", rx=8.0, fill_opacity=f"{min(max(node.heat, 0), 1) * HOTTEST:.2f}")
     if node.role is Role.ENDED:
         yield shapes.rect(box, "rim", rx=5.0, inset=4.0)
 

@@ -14,14 +14,14 @@ PAGE: Final = 1040.0  # px; a wider picture would be shrunk in most pages
 MARGIN: Final = 22.0
 PAD: Final = 16.0  # from the border of a group to what it holds
 TRACK: Final = 13.0  # between loops beside each other, and bends
-ZONE: Final = 10.0  # on both sides of a zone's labels
-HAIRPIN: Final = 30.0  # how far a hairpin and its air reach out
+ZONE: Final = 9.0  # on both sides of a zone's labels
+HAIRPIN: Final = 28.0  # how far a hairpin and its air reach out
 ON_SPINE: Final = 9.0  # from a spine to its label
-_AIR: Final = 8.0  # from that label to the next spine
+_AIR: Final = 6.0  # from that label to the next spine
 _AXIS: Final = 30.0  # from the left edge of a box to the first spine
 _BOX: Final = 15.0  # left and right of what is written in a box
 _TEXT: Final = 215.0  # the widest text in a box
-_STREET: Final = (308.0, 460.0)  # the least and greatest room for the lanes' labels
+_STREET: Final = (306.0, 460.0)  # the least and greatest room for the lanes' labels
 _SHORTEST: Final = 200.0  # of a lane
 _HEAD: Final = 18.0  # left and right of a group's name
 
@@ -44,7 +44,7 @@ class _Room:
 
 _ONE_COLUMN: Final = _Room(150, 220, 150, 290)
 _ROOMY: Final = _Room(140, 200, 140, 170)
-_TIGHT: Final = _Room(116, 170, 102, 114)
+_TIGHT: Final = _Room(116, 170, 100, 114)
 _WORD: Final = 150.0  # a longer word in the label of a spine is broken
 
 
@@ -153,7 +153,7 @@ def side(
         here = [loop for loop in loops if loop.depth == depth]
         zones[depth] = at
         if here:
-            first[depth] = max(start(x, at) + texts[x.arrow].width for x in here) + ZONE
+            first[depth] = max(at, *(start(x, at) + texts[x.arrow].width + ZONE for x in here))
             at = first[depth] + TRACK * tracks.get(depth, 0)
         if depth:
             at += PAD

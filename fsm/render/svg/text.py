@@ -27,6 +27,7 @@ _BOLD: Final = {
 }  # fmt: skip
 _WIDTHS: Final = tuple({c: w for w, cs in table.items() for c in cs} for table in (_REGULAR, _BOLD))
 GLUE: Final = "\u00a0"  # a space at which no line breaks
+_ROUNDING: Final = 1.02  # browsers round each letter to whole pixels on some screens
 _WIDE: Final = 140  # emoji, ideographs
 _UNKNOWN: Final = 110  # the widest Latin, Greek and Cyrillic letters that have no row of their own
 _BIDI: Final = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
@@ -94,7 +95,11 @@ class Line:
 
 def width(text: str, style: Style) -> float:
     """The width of cleaned text in px; a real font is rarely wider."""
-    return sum(_units(c, style.bold) for c in text) * style.size / 100
+    return sum(_advance(c, style) for c in text)
+
+
+def _advance(char: str, style: Style) -> float:
+    return _units(char, style.bold) * style.size * _ROUNDING / 100
 
 
 @cache
@@ -165,5 +170,5 @@ def short(text: str, style: Style, limit: float) -> str:
 
 def _fitting(text: str, style: Style, limit: float) -> int:
     """How many characters fit."""
-    ends = accumulate(_units(c, style.bold) * style.size / 100 for c in text)
+    ends = accumulate(_advance(c, style) for c in text)
     return sum(1 for _ in takewhile(lambda end: end <= limit, ends))

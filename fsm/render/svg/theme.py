@@ -18,7 +18,7 @@ COLOURS: Final = {
     "muted": ("#454c54", "#b1bac4"),
     "faint": ("#656d76", "#8b949e"),
     "outer": ("#f6f8fa", "#11161d"),
-    "inner": ("#eaf1fb", "#121d2b"),
+    "inner": ("#eef4fc", "#121d2b"),
     "border": ("#c4ccd6", "#353d48"),
     "setup": ("#ffffff", "#0f1a2a"),
     "setup-edge": ("#7d9cc9", "#5277a8"),
@@ -31,11 +31,12 @@ COLOURS: Final = {
     "heat": ("#e5534b", "#f0635a"),
     "plain": ("#4a5159", "#c9d1d9"),
     "confirmed": ("#1a7f37", "#4ac26b"),
-    "inferred": ("#9a6700", "#e3b341"),
+    "inferred": ("#8a5a00", "#e3b341"),
     "manual": ("#0969da", "#6cb6ff"),
     "revived": ("#8250df", "#c297ff"),
     "refused": ("#cf222e", "#ff7b72"),
 }
+HOTTEST: Final = 0.42  # opacity of the heat over a box: text on it can still be read
 # The line of each tone differs by more than its colour.
 _DASHES: Final = {
     Tone.INFERRED: "7 4",

@@ -1,0 +1,270 @@
+"""Pictures as SVG: all of a diagram is in them, nothing lies on anything else, and no label breaks out."""
+
+import os
+import subprocess
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from svg_reader import Picture, on_each_other, read
+from svg_samples import NASTY, SAMPLES
+
+from fsm.render.model import Arrow, Caption, Diagram, Group, Node, Role, Tone
+from fsm.render.svg import svg
+from fsm.render.svg.text import Run as Words
+from fsm.render.svg.text import Style, clean, short, width, wrap
+from fsm.render.views import whole
+
+
+@pytest.fixture(params=SAMPLES)
+def sample(request: pytest.FixtureRequest) -> Diagram:
+    """One of the example diagrams."""
+    return SAMPLES[request.param]()
+
+
+# --- any diagram ------------------------------------------------------------------------------------
+
+words = st.text(st.sampled_from("abcdefghmw_ <&é"), max_size=40)
+captions = st.builds(
+    Caption, words, st.just("edge"), st.lists(words, max_size=2).map(tuple), st.just(("keep_polling",))
+)
+
+
+@st.composite
+def diagrams(draw: st.DrawFn) -> Diagram:
+    """Of up to seven nodes in up to two nested groups and one more, and twelve arrows of any kind."""
+    count = draw(st.integers(1, 7))
+    inner = draw(st.lists(captions, max_size=2))
+    nodes = [
+        Node(f"n{i}", draw(words), draw(st.sampled_from(Role)), inner=tuple(inner) if i == 1 else ())
+        for i in range(count)
+    ]
+    ids = draw(st.permutations([n.id for n in nodes]))
+    cuts = sorted(draw(st.lists(st.integers(0, count), min_size=3, max_size=3)))
+    groups = []
+    if cuts[0]:
+        groups.append(Group("in", draw(words), tuple(ids[: cuts[0]])))
+    if cuts[1] > cuts[0]:
+        groups.append(Group("out", draw(words), (*(g.id for g in groups), *ids[cuts[0] : cuts[1]])))
+    if cuts[2] > cuts[1]:
+        groups.append(Group("other", draw(words), tuple(ids[cuts[1] : cuts[2]])))
+    arrow = st.builds(
+        Arrow,
+        st.sampled_from([*ids, *(g.id for g in groups)]),
+        st.sampled_from(ids),
+        st.sampled_from(Tone),
+        st.lists(captions, max_size=2).map(tuple),
+        st.none() | st.integers(1, 2000),
+        st.none() | words,
+        st.none() | st.floats(0, 1),
+    )
+    return Diagram("any", "Any", "Anything.", tuple(nodes), tuple(draw(st.lists(arrow, max_size=12))), tuple(groups))
+
+
+def check(diagram: Diagram) -> Picture:
+    """Everything that holds for every picture."""
+    picture = read(svg(diagram))
+    texts = [*picture.heads, *picture.outside, *(t for a in picture.arrows for t in a.texts)]
+    texts += [t for inside in picture.inner.values() for t in inside]
+    assert all(text.inside(picture.page) for text in texts)
+    assert not [pair for pair in combinations(texts, 2) if pair[0].meets(pair[1])]
+    _boxes_hold_what_is_theirs(picture)
+    _arrows_are_those_of(diagram, picture)
+    for arrow in picture.arrows:
+        _clear_of_others(arrow.index, picture)
+    assert not [(a.index, b.index) for a, b in combinations(picture.arrows, 2) if on_each_other(a, b)]
+    return picture
+
+
+def _boxes_hold_what_is_theirs(picture: Picture) -> None:
+    boxes = [*picture.nodes.values()]
+    assert not [pair for pair in combinations(boxes, 2) if pair[0].meets(pair[1])]
+    for node, inside in picture.inner.items():
+        assert all(text.inside(picture.nodes[node]) for text in inside)
+    for one, other in combinations(picture.groups.values(), 2):
+        assert one.inside(other) or other.inside(one) or not one.meets(other)
+
+
+def _arrows_are_those_of(diagram: Diagram, picture: Picture) -> None:
+    assert set(picture.nodes) == {n.id for n in diagram.nodes}
+    drawn = {(a.index, a.source, a.target, a.tone) for a in picture.arrows}
+    assert len(picture.arrows) == len(diagram.arrows)
+    assert drawn == {(i, a.source, a.target, str(a.tone)) for i, a in enumerate(diagram.arrows)}
+    places = {**picture.nodes, **picture.groups}
+    for arrow in picture.arrows:
+        assert places[arrow.source].edge_has(arrow.points[0]), f"{arrow} leaves from elsewhere"
+        assert picture.nodes[arrow.target].edge_has(arrow.points[-1]), f"{arrow} ends elsewhere"
+
+
+def _clear_of_others(index: int, picture: Picture) -> None:
+    """No line runs through a box or a text, no text lies on a box or on the border of a group."""
+    arrow = next(a for a in picture.arrows if a.index == index)
+    boxes = [*picture.nodes.values()]
+    texts = [*picture.heads, *(t for a in picture.arrows for t in a.texts)]
+    for segment in arrow.segments:
+        assert not [box for box in boxes if segment.meets(box) or box.meets(segment)], f"{arrow} runs through a box"
+        assert not [text for text in texts if segment.meets(text)], f"{arrow} runs through a text"
+    for text in arrow.texts:
+        assert not [box for box in boxes if text.meets(box)], f"a text of {arrow} lies on a box"
+        assert all(text.inside(box) or not text.meets(box) for box in picture.groups.values()), f"{arrow} on a border"
+
+
+def test_nothing_lies_on_anything_else_in_the_examples(sample: Diagram) -> None:
+    check(sample)
+
+
+@settings(max_examples=150, deadline=None)
+@given(diagrams())
+def test_nothing_lies_on_anything_else_in_any_diagram(diagram: Diagram) -> None:
+    check(diagram)
+
+
+# --- beauty -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["whole", "happy", "recovery", "operator", "neighbourhood", "path", "fleet"])
+def test_no_two_arrows_cross(name: str) -> None:
+    assert read(svg(SAMPLES[name]())).crossings() == 0
+
+
+def test_crossings_are_seen_by_this_test() -> None:
+    nodes = [Node(i, i, Role.ENDED if i in "xyz" else Role.ACTIVE) for i in "abcxyz"]
+    ends = [(s, t) for s in "abc" for t in "xyz"]  # nine arrows that nobody can draw in a plane without one crossing
+    arrows = [Arrow(s, t, Tone.PLAIN, (Caption(s + t, s + t),)) for s, t in ends]
+    assert check(Diagram("k33", "", "", tuple(nodes), tuple(arrows))).crossings() > 0
+
+
+@pytest.mark.parametrize("name", ["whole", "happy", "recovery", "operator", "neighbourhood", "path", "fleet"])
+def test_a_picture_fits_a_page(name: str) -> None:
+    page = read(svg(SAMPLES[name]())).page
+    assert 960 <= page.right - page.left <= 1110
+    assert page.bottom - page.top < 1500
+
+
+def test_ends_stand_in_the_order_that_needs_no_crossing() -> None:
+    nodes = [
+        Node("a", "a", Role.ACTIVE),
+        Node("b", "b", Role.ACTIVE),
+        Node("x", "x", Role.ENDED),
+        Node("y", "y", Role.ENDED),
+    ]
+    arrows = [Arrow("a", "y", Tone.PLAIN, ()), Arrow("b", "x", Tone.PLAIN, ())]
+    picture = check(Diagram("twisted", "", "", tuple(nodes), tuple(arrows)))
+    assert picture.nodes["y"].bottom < picture.nodes["x"].top
+
+
+def test_a_group_is_left_at_its_border() -> None:
+    picture = check(whole())
+    arrow = next(a for a in picture.arrows if a.source == "active")
+    assert arrow.points[0][0] == picture.groups["active"].right
+
+
+# --- text -------------------------------------------------------------------------------------------
+
+
+def test_every_word_of_a_diagram_can_be_read(sample: Diagram) -> None:
+    picture = read(svg(sample))
+    said = picture.text.replace(" ", "").replace("\u00a0", "")
+    wanted = [n.label for n in sample.nodes if n.role is not Role.BIRTH]
+    wanted += [line for n in sample.nodes for line in n.lines]
+    wanted += [c.event for a in sample.arrows for c in a.captions] + [a.note or "" for a in sample.arrows]
+    for words_ in (word for text in wanted for word in clean(text).split()):
+        assert words_ in said
+    for guard in (g for a in sample.arrows for c in a.captions for g in c.guards):
+        assert all(word in said for word in clean(guard).split())
+
+
+def test_nasty_text_neither_breaks_nor_commands_the_document() -> None:
+    text = svg(SAMPLES["nasty"]())
+    read(text)
+    assert "<script" not in text
+    assert not set(text) & {"\x00", "\x1b", "\ud800", "\u202e"}
+    assert "😀" in text
+    text.encode()
+
+
+def test_title_and_description_are_tied_to_the_picture(sample: Diagram) -> None:
+    text = svg(sample)
+    scope = text.split('id="')[1].split('"')[0]
+    assert f'role="img" aria-labelledby="{scope}-title {scope}-desc"' in text
+    assert f'<title id="{scope}-title">' in text
+    assert f'<desc id="{scope}-desc">' in text
+
+
+def test_two_pictures_in_one_page_have_no_id_or_rule_in_common() -> None:
+    texts = [svg(SAMPLES[name](), theme) for name in ("whole", "path") for theme in ("light", "dark")]
+    ids = [part.split('"')[0] for text in texts for part in text.split(' id="')[1:]]
+    assert len(ids) == len(set(ids)) == 12
+    for text in texts:
+        style = text.split("<style>")[1].split("</style>")[0]
+        scope = text.split('id="')[1].split('"')[0]
+        assert all(line.startswith(f"#{scope} ") for line in style.strip().splitlines())
+
+
+def test_wrapped_lines_fit_and_lose_nothing() -> None:
+    lines = wrap([Words("event", Style.EVENT), Words(NASTY, Style.GUARD)], 90)
+    assert max(line.width for line in lines) <= 90
+    joined = "".join(run.text for line in lines for run in line.runs).replace(" ", "")
+    assert joined == "event" + clean(NASTY).replace(" ", "")
+    assert short("ended", Style.GROUP, 100) == "ended"
+    assert width(short(NASTY, Style.GROUP, 100), Style.GROUP) <= 100
+
+
+# --- themes, bytes, errors ----------------------------------------------------------------------------
+
+
+def test_auto_follows_the_reader_and_the_others_need_no_variables() -> None:
+    auto, light, dark = (svg(whole(), theme) for theme in ("auto", "light", "dark"))
+    assert "@media (prefers-color-scheme:dark)" in auto
+    assert "var(--ink)" in auto
+    assert "var(" not in light + dark
+    assert "#0d1117" in dark
+    assert "#0d1117" not in light
+
+
+def test_tones_and_heat_and_the_present_state_are_explained_where_they_occur() -> None:
+    assert "refused, nothing moved" in svg(SAMPLES["path"]())
+    assert "the present state" in svg(SAMPLES["path"]())
+    assert "the redder, the more" in svg(SAMPLES["fleet"]())
+    assert "refused, nothing moved" not in svg(whole())
+    assert "the present state" not in svg(whole())
+
+
+def test_the_bytes_depend_on_neither_hash_seed_nor_locale() -> None:
+    code = "import sys; from svg_samples import SAMPLES; from fsm.render.svg import svg\n"
+    code += "for f in SAMPLES.values(): sys.stdout.buffer.write(svg(f()).encode())"
+    here = Path(__file__).parent
+    outs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed, "LC_ALL": locale, "PYTHONPATH": f"{here}:{here.parents[1]}"},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed, locale in (("0", "C"), ("1", "de_DE.UTF-8"), ("42", "C.UTF-8"))
+    }
+    assert len(outs) == 1
+    assert len(outs.pop()) > 10_000
+
+
+@pytest.mark.parametrize(
+    ("arrow", "group", "said"),
+    [
+        (Arrow("nowhere", "a", Tone.PLAIN, ()), Group("g", "g", ("a",)), "nowhere"),
+        (Arrow("a", "g", Tone.PLAIN, ()), Group("g", "g", ("a",)), "g"),
+        (Arrow("a", "a", Tone.PLAIN, ()), Group("g", "g", ("b",)), "b"),
+        (Arrow("a", "a", Tone.PLAIN, ()), Group("g", "g", ()), "g"),
+    ],
+)
+def test_what_is_not_in_the_diagram_is_named(arrow: Arrow, group: Group, said: str) -> None:
+    diagram = Diagram("broken", "", "", (Node("a", "a", Role.SETUP),), (arrow,), (group,))
+    with pytest.raises(ValueError, match=rf"\b{said}\b.*broken|broken.*\b{said}\b"):
+        svg(diagram)
+
+
+def test_a_diagram_without_nodes_is_refused() -> None:
+    with pytest.raises(ValueError, match="'empty' has no node"):
+        svg(Diagram("empty", "", "", (), ()))

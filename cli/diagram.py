@@ -10,6 +10,7 @@ from cli import diagram_files
 from cli.common import database_errors, fail, load_settings, out
 from fsm.render.formats import DEFAULT, FORMATS, UnknownFormatError, format_by_suffix, format_of
 from fsm.render.model import Diagram
+from fsm.render.png import PngError
 from fsm.render.views import STATE, UnknownViewError, names, view
 from fsm.states import State
 
@@ -69,7 +70,7 @@ def _deliver(shown: Diagram, form: str | None, file: Path | None) -> None:
     name = form or (format_by_suffix(file.suffix) if file else None) or DEFAULT
     try:
         content = format_of(name).bytes(shown)
-    except UnknownFormatError as error:
+    except (UnknownFormatError, PngError) as error:
         fail(str(error))
     if file is not None:
         file.write_bytes(content)

@@ -8,6 +8,8 @@ from fsm.render.ascii import outline
 from fsm.render.dot import dot
 from fsm.render.mermaid import mermaid
 from fsm.render.model import Diagram
+from fsm.render.png import png
+from fsm.render.svg import svg
 from fsm.render.table import table
 
 
@@ -42,6 +44,8 @@ FORMATS: Final[dict[str, Format]] = {
     "mermaid": Format(mermaid, ".mmd", "text/vnd.mermaid", fence="mermaid", kept=True),
     "dot": Format(dot, ".dot", "text/vnd.graphviz", fence="dot", kept=True),
     "table": Format(table, ".md", "text/markdown", kept=True),
+    "svg": Format(svg, ".svg", "image/svg+xml", kept=True, picture=True),
+    "png": Format(png, ".png", "image/png", picture=True),
     "ascii": Format(outline, ".txt", "text/plain", fence="text"),
 }
 DEFAULT: Final = "mermaid"

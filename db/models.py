@@ -3,7 +3,7 @@
 from typing import Final
 
 from db.oma_tables import CbtHistory, OsseaVolume, ReplicationContext, ReplicationJob, VmDisk
-from db.own_tables import JobHistory, PollHistory, PollingState, RecoveryRun, SpecVersion
+from db.own_tables import GuardMode, JobHistory, PollHistory, PollingState, RecoveryRun, SpecVersion
 from db.table import Table
 
 METADATA: Final = Table.metadata
@@ -11,6 +11,7 @@ METADATA: Final = Table.metadata
 __all__ = [
     "METADATA",
     "CbtHistory",
+    "GuardMode",
     "JobHistory",
     "OsseaVolume",
     "PollHistory",

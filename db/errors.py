@@ -68,12 +68,12 @@ class UnguardableError(StoreError):
     """Jobs in states that the specification does not have: guards that let none in cannot be put up around them."""
 
     def __init__(self, jobs: Sequence[tuple[str, str | None]], count: int, foreign: bool) -> None:
-        adopt = "An OMA wrote them: if it goes on writing here, `oma-fsm db adopt`. " if foreign else ""
+        adopt = "An OMA wrote them: if it goes on writing here, run `oma-fsm db adopt`.\n" if foreign else ""
         super().__init__(
             f"{_many(count)} in a state that this release does not know: {_named(jobs, count)}.\n"
-            f"The database's guards cannot be put up; nothing was changed. {adopt}Else take what guards are there down\n"
-            "(`oma-fsm db lift-guards`), give these rows of replication_jobs a status that this release knows, and run\n"
-            "`oma-fsm db upgrade` again."
+            f"The database's guards cannot be put up around them; nothing was changed.\n{adopt}"
+            "To mend them by hand: `oma-fsm db lift-guards`, give these rows of replication_jobs a status that this\n"
+            "release knows, and `oma-fsm db upgrade` again."
         )
         self.jobs, self.count = jobs, count
 
@@ -84,8 +84,8 @@ class GuardInstallError(StoreError):
     def __init__(self, database: str, why: str) -> None:
         super().__init__(
             f"{database}: its guards could not be put up ({why}).\n"
-            "The user needs the right to make triggers: on MariaDB GRANT TRIGGER, and with the binary log on also SUPER\n"
-            "or log_bin_trust_function_creators = 1; on PostgreSQL it must own the tables. Then `oma-fsm db upgrade`."
+            "Its user needs the right to make triggers. MariaDB: GRANT TRIGGER, and where the binary log is on, SUPER\n"
+            "or log_bin_trust_function_creators = 1. PostgreSQL: it owns the tables. Then run `oma-fsm db upgrade`."
         )
         self.database = database
 

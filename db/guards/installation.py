@@ -91,7 +91,9 @@ def refusal(error: Exception) -> str | None:
 def _compared(wanted: Mapping[str, str], found: Mapping[str, str]) -> Iterator[str]:
     yield from (f"{name} is missing" for name in wanted if name not in found)
     yield from (f"{name} is not wanted" for name in found if name not in wanted)
-    yield from (f"{name} is not as this release makes it" for name in wanted if found.get(name, wanted[name]) != wanted[name])
+    yield from (
+        f"{name} is not as this release makes it" for name in wanted if found.get(name, wanted[name]) != wanted[name]
+    )
 
 
 def _there(connection: Connection) -> list[Row]:  # type: ignore[type-arg]

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from api.errors import NotReadyError, RefusedError
 from db import views
-from db.errors import ConflictError, LostRaceError, NotFoundError, UnreadableJobError
+from db.errors import ConflictError, GuardRefusedError, LostRaceError, NotFoundError, UnreadableJobError
 from fsm.decision import Decision
 from fsm.guard import GuardVerdict
 from fsm.states import Event
@@ -220,6 +220,7 @@ _HANDLERS: Final[dict[type[Exception], Callable[[Request, Exception], Awaitable[
     ConflictError: _conflict,
     LostRaceError: _conflict,
     UnreadableJobError: _conflict,
+    GuardRefusedError: _conflict,
     RefusedError: _refused,
     RecoveryRunningError: _recovery_running,
     NotReadyError: _not_ready,

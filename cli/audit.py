@@ -36,7 +36,7 @@ def replay(
     """Which decisions would have come out differently under another policy, and why."""
     from db import past, views  # noqa: PLC0415 # slow import
     from db.engine import DatabaseUrlError, make_engine, read, redacted  # noqa: PLC0415
-    from migrations.runner import require_current  # noqa: PLC0415
+    from migrations.runner import require_schema  # noqa: PLC0415
 
     settings = load_settings(database_url=database_url)
     other, start = overridden(settings.policy, policy), _time(since)
@@ -45,7 +45,7 @@ def replay(
     except DatabaseUrlError as error:
         fail(str(error))
     with database_errors(redacted(settings.database_url)):
-        require_current(engine)
+        require_schema(engine)
         with read(engine) as connection:
             if job is not None:
                 views.job_row(connection, job)

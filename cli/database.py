@@ -25,16 +25,38 @@ def downgrade_to(revision: str, database_url: Url = None) -> None:
 
 @app.command("current")
 def current_revision(database_url: Url = None) -> None:
-    """The revision that the database is at, and the one that this release wants."""
+    """The revision that the database is at and the one that this release wants; whether its guards are up."""
+    from db.engine import make_engine, redacted  # noqa: PLC0415 # slow import
+    from migrations import runner  # noqa: PLC0415
+
+    url = load_settings(database_url=database_url).database_url
+    engine = make_engine(url)
+    with database_errors(redacted(url)):
+        have, want = runner.current(engine), runner.head()
+        mode, differences = runner.guard_state(engine) if have == want else (None, [])
+    out.print(f"database {redacted(url)} is at {have or 'nothing (empty)'}; this release wants {want}", markup=False)
+    if mode is not None:
+        state = f"{'; '.join(differences)}: run `oma-fsm db upgrade`" if differences else "as this release wants them"
+        out.print(f"guards ({mode}): {state}", markup=False, soft_wrap=True)
+    if have != want or differences:
+        raise typer.Exit(1)
+
+
+@app.command("lift-guards")
+def lift_guards(database_url: Url = None) -> None:
+    """For a change by hand that the database refuses: take its guards down until the next `db upgrade`."""
     from db.engine import make_engine, redacted  # noqa: PLC0415 # slow import
     from migrations import runner  # noqa: PLC0415
 
     url = load_settings(database_url=database_url).database_url
     with database_errors(redacted(url)):
-        have, want = runner.current(make_engine(url)), runner.head()
-    out.print(f"database {redacted(url)} is at {have or 'nothing (empty)'}; this release wants {want}", markup=False)
-    if have != want:
-        raise typer.Exit(1)
+        lifted = runner.lift_guards(make_engine(url))
+    out.print(
+        f"database {redacted(url)}: guards {'are' if lifted else 'were already'} down, any change is let through."
+        " No service starts on it until `oma-fsm db upgrade` has put them up again.",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 @app.command("prune")

@@ -52,12 +52,12 @@ def show_job(job_id: str, database_url: Url = None) -> None:
 
 def _read(database_url: str | None, query: Any, *args: Any, **kwargs: Any) -> Any:
     from db.engine import make_engine, read, redacted  # noqa: PLC0415 # slow import
-    from migrations.runner import require_current  # noqa: PLC0415
+    from migrations.runner import require_schema  # noqa: PLC0415
 
     url = load_settings(database_url=database_url).database_url
     engine = make_engine(url)
     with database_errors(redacted(url)):
-        require_current(engine)
+        require_schema(engine)
         with read(engine) as connection:
             return query(connection, *args, **kwargs)
 

@@ -43,11 +43,9 @@ class UnknownStatesError(StoreError):
     """
 
     def __init__(self, jobs: Sequence[tuple[str, str | None]], count: int, known: Sequence[str]) -> None:
-        named = ", ".join(f"{job_id} ({state or 'no state'})" for job_id, state in jobs)
-        more = f" and {count - len(jobs)} more" if count > len(jobs) else ""
         super().__init__(
             f"{_many(count)} in a state that this release does not know, so it must not serve this database: "
-            f"{named}{more}.\n"
+            f"{_named(jobs, count)}.\n"
             "Nothing was started or changed. Either start the release that knows these states and let it end them,\n"
             f"or give the rows of replication_jobs a status that this release knows ({', '.join(known)}):\n"
             "replicating if the copy may still run, for then the VMA is asked and the job is put right;\n"
@@ -64,6 +62,48 @@ class UnknownSpecError(StoreError):
         kept = ", ".join(known) or "none yet: they are kept from the first start of the service on"
         super().__init__(f"no specification {spec_hash!r} is kept in this database; kept are {kept}")
         self.spec_hash, self.known = spec_hash, known
+
+
+class UnguardableError(StoreError):
+    """Jobs in states that the specification does not have: guards that let none in cannot be put up around them."""
+
+    def __init__(self, jobs: Sequence[tuple[str, str | None]], count: int, foreign: bool) -> None:
+        adopt = "An OMA wrote them: if it goes on writing here, run `oma-fsm db adopt`.\n" if foreign else ""
+        super().__init__(
+            f"{_many(count)} in a state that this release does not know: {_named(jobs, count)}.\n"
+            f"The database's guards cannot be put up around them; nothing was changed.\n{adopt}"
+            "To mend them by hand: `oma-fsm db lift-guards`, give these rows of replication_jobs a status that this\n"
+            "release knows, and `oma-fsm db upgrade` again."
+        )
+        self.jobs, self.count = jobs, count
+
+
+class GuardInstallError(StoreError):
+    """The database did not let its guards be made."""
+
+    def __init__(self, database: str, why: str) -> None:
+        super().__init__(
+            f"{database}: its guards could not be put up ({why}).\n"
+            "Its user needs the right to make triggers. MariaDB: GRANT TRIGGER, and where the binary log is on, SUPER\n"
+            "or log_bin_trust_function_creators = 1. PostgreSQL: it owns the tables. Then run `oma-fsm db upgrade`."
+        )
+        self.database = database
+
+
+class GuardRefusedError(StoreError):
+    """The database refused a write that the specification does not have: raw SQL spoiled a row, or this is a bug."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(
+            f"the database refused it, nothing was written: {said}."
+            " See docs/operations.md, 'The database refuses': look at the job with `oma-fsm jobs show JOB`"
+        )
+        self.said = said
+
+
+def _named(jobs: Sequence[tuple[str, str | None]], count: int) -> str:
+    named = ", ".join(f"{job_id} ({state or 'no state'})" for job_id, state in jobs)
+    return named + (f" and {count - len(jobs)} more" if count > len(jobs) else "")
 
 
 def _many(jobs: int) -> str:

@@ -3,7 +3,16 @@
 from typing import Final
 
 from db.oma_tables import CbtHistory, OsseaVolume, ReplicationContext, ReplicationJob, VmDisk
-from db.own_tables import EventKey, JobHistory, JobRefusal, PollHistory, PollingState, RecoveryRun, SpecVersion
+from db.own_tables import (
+    EventKey,
+    GuardMode,
+    JobHistory,
+    JobRefusal,
+    PollHistory,
+    PollingState,
+    RecoveryRun,
+    SpecVersion,
+)
 from db.table import Table
 
 METADATA: Final = Table.metadata
@@ -12,6 +21,7 @@ __all__ = [
     "METADATA",
     "CbtHistory",
     "EventKey",
+    "GuardMode",
     "JobHistory",
     "JobRefusal",
     "OsseaVolume",

@@ -138,3 +138,12 @@ class SpecVersion(Table, table=True):
     hash: str = Field(sa_column=Column(String(16), primary_key=True))
     snapshot: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
     first_seen_at: datetime = Field(sa_column=time(nullable=False))
+
+
+class GuardMode(Table, table=True):
+    """How this database is guarded (db/guards): one row, or none for `strict`. The guards themselves may be down."""
+
+    __tablename__ = "guard_mode"
+    __table_args__ = (OPTIONS,)
+
+    mode: str = Field(sa_column=Column(String(16), primary_key=True))

@@ -40,11 +40,16 @@ def rows_in(connection: Connection, states: Iterable[str]) -> dict[str, int]:
 
 def require_known_states(connection: Connection) -> None:
     """UnknownStatesError, naming the jobs, if any stands in a state that the specification does not have."""
-    count = connection.scalar(select(func.count()).select_from(JOBS).where(_unknown())) or 0
+    named, count = in_unknown_states(connection)
     if count:
-        query = select(JOBS.c.id, JOBS.c.status).where(_unknown()).order_by(JOBS.c.id).limit(NAMED)
-        named = [(row.id, row.status) for row in connection.execute(query)]
         raise UnknownStatesError(named, count, [s.value for s in State])
+
+
+def in_unknown_states(connection: Connection) -> tuple[list[tuple[str, str | None]], int]:
+    """(id, status) of the first jobs in states that the specification does not have, and how many there are."""
+    count = connection.scalar(select(func.count()).select_from(JOBS).where(_unknown())) or 0
+    query = select(JOBS.c.id, JOBS.c.status).where(_unknown()).order_by(JOBS.c.id).limit(NAMED)
+    return [(row.id, row.status) for row in connection.execute(query)] if count else [], count
 
 
 def _unknown() -> ColumnElement[bool]:

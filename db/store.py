@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Operation
 from db import change_ids, event_keys, jobs, polling, retention, specs
 from db.apply import Applied, apply
 from db.engine import read, write
-from db.errors import LostRaceError
+from db.errors import GuardRefusedError, LostRaceError
+from db.guards import refusal
 from db.load import Loaded, PolledJob, load, load_one, polled_jobs
 from db.tables import RUNS
 from db.types import cut
@@ -207,21 +208,35 @@ class Store:
     # --- transactions ----------------------------------------------------------------------------
 
     def _write(self, work: Callable[[Connection], T]) -> T:
-        """One transaction; tried again when another writer was in the way, at most three times."""
+        """One transaction; tried again when another writer was in the way, at most three times.
+
+        GuardRefusedError, at once, if the database itself refuses what is written.
+        """
         for attempt in range(1, ATTEMPTS):
             try:
                 with write(self.engine) as connection:
                     return work(connection)
             except (LostRaceError, IntegrityError, OperationalError) as error:
+                _raise_refusal(error)
                 if not _passing(error):
                     raise
                 log.info("transaction lost to another writer; trying again", attempt=attempt, why=_short(error))
                 time.sleep(_PAUSE * 2**attempt)
-        with write(self.engine) as connection:
-            return work(connection)
+        try:
+            with write(self.engine) as connection:
+                return work(connection)
+        except DBAPIError as error:
+            _raise_refusal(error)
+            raise
 
 
 _PASSING = ("deadlock", "lock wait", "database is locked", "could not serialize", "unique", "duplicate")
+
+
+def _raise_refusal(error: Exception) -> None:
+    said = refusal(error)
+    if said is not None:
+        raise GuardRefusedError(said) from error
 
 
 def _passing(error: Exception) -> bool:

@@ -17,6 +17,16 @@ class SchemaMismatch(MigrationError):  # noqa: N818 - the name says it
         self.database, self.found, self.wanted = database, found, wanted
 
 
+class GuardMismatch(MigrationError):  # noqa: N818 - the name says it
+    """The database's own guards are down, changed, or those of another specification."""
+
+    def __init__(self, database: str, differences: list[str]) -> None:
+        super().__init__(
+            f"{database} is not guarded as this release wants it: {'; '.join(differences)}: run `oma-fsm db upgrade`"
+        )
+        self.database, self.differences = database, differences
+
+
 class UnknownRevisionError(MigrationError):
     """A revision that this release does not have."""
 

@@ -1,4 +1,8 @@
-"""Where the schema stands and how it moves. Alembic takes a second to import, so only what moves it does."""
+"""Where the schema stands and how it moves. Alembic takes a second to import, so only what moves it does.
+
+The database's guards (db/guards) are a projection of the specification, not a step in a history: they are taken
+down before any revision is applied, and put up again whenever the schema is at the head.
+"""
 
 from datetime import UTC, datetime
 from importlib import resources
@@ -7,41 +11,56 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from db import guards
 from db.engine import read, redacted
 from db.models import METADATA
+from db.tables import GUARD_MODE, JOBS
 from migrations.comparison import COMPARISON, VERSION_TABLE
-from migrations.errors import SchemaMismatch, UnknownRevisionError
+from migrations.errors import GuardMismatch, SchemaMismatch, UnknownRevisionError
 from migrations.turn import alone
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 __all__ = [
+    "GuardMismatch",
     "SchemaMismatch",
     "current",
     "downgrade",
     "draft",
     "drift",
+    "guard_state",
     "head",
+    "lift_guards",
     "require_current",
+    "require_schema",
     "revisions",
     "upgrade",
 ]
 
 
-def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Bring the schema up to `revision`; nothing happens if it is there or beyond.
+def upgrade(engine: Engine, revision: str = "head", *, adopted: bool | None = None) -> None:
+    """Bring the schema up to `revision`, and at the head the guards to the specification.
 
+    Nothing happens if they are there or beyond. `adopted`: see `db.guards.install`.
     An OMA database that was never migrated by us is taken over as it is, with its rows. SchemaMismatch if the
     database is newer than this code, UnknownRevisionError, NotAnOmaError if a table only looks like the OMA's,
+    UnguardableError for jobs in unknown states, before anything is changed; GuardInstallError;
     MigrationBusyError after 10 min behind another process.
     """
     from alembic import command  # noqa: PLC0415 - slow import
 
     _refuse_unknown(revision)
+    target = head() if revision == "head" else revision
     with alone(engine) as connection:
         _refuse_newer(connection)
+        found = _revision(connection)
+        if target == head():
+            _refuse_unguardable(connection, adopted)
+        if found is None or found < target:
+            guards.lift(connection)
         command.upgrade(_config(connection), revision)
+        _guard(connection, adopted)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
@@ -54,7 +73,18 @@ def downgrade(engine: Engine, revision: str) -> None:
     _refuse_unknown(revision)
     with alone(engine) as connection:
         _refuse_newer(connection)
+        if revision not in ("head", head()):
+            guards.lift(connection)
         command.downgrade(_config(connection), revision)
+
+
+def lift_guards(engine: Engine) -> bool:
+    """Take the guards down, for a change by hand; `upgrade` puts them up again. False if they were down.
+
+    The service does not start without them.
+    """
+    with alone(engine) as connection:
+        return guards.lift(connection)
 
 
 def current(engine: Engine) -> str | None:
@@ -73,20 +103,39 @@ def head() -> str:
     return revisions()[-1]
 
 
-def require_current(engine: Engine) -> None:
+def require_schema(engine: Engine) -> None:
     """SchemaMismatch, with what to do, unless the database is at the revision that this code wants."""
     found = current(engine)
     if found != head():
         raise SchemaMismatch(redacted(engine.url), found, head())
 
 
+def require_current(engine: Engine) -> None:
+    """SchemaMismatch or GuardMismatch, with what to do, unless schema and guards are what this code wants."""
+    require_schema(engine)
+    with read(engine) as connection:
+        differences = guards.differences(connection)
+    if differences:
+        raise GuardMismatch(redacted(engine.url), differences)
+
+
+def guard_state(engine: Engine) -> tuple[guards.Mode, list[str]]:
+    """How the database is guarded, and what is not as it should be. Of a database at the head only."""
+    with read(engine) as connection:
+        return guards.mode_of(connection), guards.differences(connection)
+
+
 def drift(engine: Engine) -> list[Any]:
-    """What Alembic would change in our tables to make the database what the models say; empty if they agree."""
+    """What would have to change to make our tables what the models say and the guards what the specification says.
+
+    First what Alembic would change, then what is said of the guards; empty if all agree.
+    """
     from alembic.autogenerate import compare_metadata  # noqa: PLC0415 - slow import
     from alembic.migration import MigrationContext  # noqa: PLC0415 - slow import
 
     with read(engine) as connection:
-        return list(compare_metadata(MigrationContext.configure(connection, opts=dict(COMPARISON)), METADATA))
+        tables = compare_metadata(MigrationContext.configure(connection, opts=dict(COMPARISON)), METADATA)
+        return [*tables, *(guards.differences(connection) if _has_guards(connection) else ())]
 
 
 def draft(engine: Engine, message: str) -> None:
@@ -115,6 +164,24 @@ def _revision(connection: Connection) -> str | None:
         return None
     found: str | None = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608 - a constant
     return found
+
+
+def _guard(connection: Connection, adopted: bool | None) -> None:
+    """An older schema has other tables, and is guarded by the release that serves it."""
+    if _revision(connection) == head():
+        guards.install(connection, adopted=adopted)
+
+
+def _refuse_unguardable(connection: Connection, adopted: bool | None) -> None:
+    """Before the first step: MariaDB takes none back."""
+    if adopted is None and _has_guards(connection):
+        adopted = guards.mode_of(connection) is guards.Mode.ADOPTED
+    if not adopted and inspect(connection).has_table(str(JOBS.name)):
+        guards.require_guardable(connection)
+
+
+def _has_guards(connection: Connection) -> bool:
+    return inspect(connection).has_table(str(GUARD_MODE.name))
 
 
 def _refuse_unknown(revision: str) -> None:

@@ -3,12 +3,12 @@
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import URL, String, column, insert, make_url, select, table, text
+from sqlalchemy import URL, Connection, Row, String, column, insert, make_url, select, table, text
 from sqlalchemy.exc import OperationalError
 
 from db.engine import make_engine, read, write
@@ -89,12 +89,19 @@ def _statements(url: str) -> list[str]:
     with read(engine) as connection:
         names = connection.scalars(text("SHOW TABLES")).all()
         statements = [connection.execute(text(f"SHOW CREATE TABLE {name}")).one()[1] for name in names]
+        triggers = [connection.execute(text(f"SHOW CREATE TRIGGER {row[0]}")).one()[2] for row in _triggers(connection)]
         version = connection.scalar(select(_VERSION.c.version_num))
     engine.dispose()
     return [
         *statements,
+        *triggers,
         str(insert(_VERSION).values(version_num=version).compile(compile_kwargs={"literal_binds": True})),
     ]
+
+
+def _triggers(connection: Connection) -> Sequence[Row[Any]]:
+    """In the order in which they fire, which is that of their making."""
+    return connection.execute(text("SHOW TRIGGERS")).all()
 
 
 def _replay(statements: list[str], url: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 from typer.testing import CliRunner, Result
+from unguarded import unguarded
 
 from cli.common import out
 from cli.main import app
@@ -149,7 +150,7 @@ def test_only_what_came_later_and_only_one_job(life: Life) -> None:
 
 
 def test_moves_of_older_releases_are_counted_and_not_judged(life: Life) -> None:
-    with write(life.store.engine) as connection:
+    with unguarded(life.store.engine), write(life.store.engine) as connection:
         connection.execute(update(HISTORY).where(HISTORY.c.seq == 2).values(facts_before=None))
         connection.execute(update(HISTORY).where(HISTORY.c.seq == 3).values(spec_hash="0123456789ab"))
     output = run("--policy", "watch_for=1d").output

@@ -58,6 +58,18 @@ def test_the_schema_goes_up_and_down_and_says_where_it_is(url: str) -> None:
     assert runner.current(make_engine(url)) == "20251003140000"
 
 
+def test_guards_are_shown_taken_down_and_put_up_again(url: str, job_id: str) -> None:
+    assert "guards (strict): as this release wants them" in run("db", "current").output
+    assert "guards are down, any change is let through" in run("db", "lift-guards").output
+    assert "guards were already down" in run("db", "lift-guards").output
+    found = run("db", "current")
+    assert (found.exit_code, "oma_fsm_job_update is missing" in found.output) == (1, True)
+    assert "run `oma-fsm db upgrade`" in found.output
+    assert run("jobs", "show", job_id).exit_code == 0, "one can still look"
+    run("db", "upgrade")
+    assert run("db", "current").exit_code == 0
+
+
 def test_an_older_schema_is_refused_with_the_command_to_run(url: str) -> None:
     runner.upgrade(make_engine(url), "20251003150000")
     refused = run("jobs", "list")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 from typer.testing import CliRunner, Result
+from unguarded import unguarded
 
 from cli import spec as spec_command
 from cli.main import app
@@ -72,7 +73,7 @@ def file(path: Path, found: object) -> str:
 
 
 def pause_the_job(engine: Engine) -> None:
-    with write(engine) as connection:
+    with unguarded(engine), write(engine) as connection:
         connection.exec_driver_sql("UPDATE replication_jobs SET status = 'paused'")
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from sqlalchemy import Connection, RowMapping, Table, select, update
+from unguarded import unguarded
 
 from db import views
 from db.apply import Applied
@@ -179,8 +180,9 @@ class Vm:
         put(self.store, CONTEXTS, {"vm_name": self.name}, **values)
 
     def set_job(self, **values: Any) -> None:
-        """Write the job's row as another program would."""
-        put(self.store, JOBS, {"id": self.job_id}, **values)
+        """Write the job's row as another program would, whatever the guards say of it."""
+        with unguarded(self.store.engine):
+            put(self.store, JOBS, {"id": self.job_id}, **values)
 
 
 def rows(store: Store, table: Table, **where: Any) -> list[RowMapping]:

@@ -7,11 +7,12 @@ import pytest
 from rows import NOON, OMA_TABLES, column_names, history, oma_columns, oma_rows, put_own_rows, put_vm, rows, run, tables
 from sqlalchemy import Engine, inspect, select
 
+from db import guards
 from db.engine import read, write
 from db.models import METADATA
 from migrations import runner
 
-BASELINE, RECOVERY, POLLING, MACHINE, SPECS, BEFORE, KEYS = runner.revisions()
+BASELINE, RECOVERY, POLLING, MACHINE, SPECS, BEFORE, KEYS, GUARDS = runner.revisions()
 RECOVERY_COLUMNS = {
     "recovery_attempted",
     "recovery_attempted_at",
@@ -29,11 +30,11 @@ def test_every_step_goes_up_down_and_up_again_and_keeps_the_rows_of_the_oma(engi
     before = oma_rows(engine, columns)
     assert all(before.values())
 
-    for revision in (RECOVERY, POLLING, MACHINE, SPECS, BEFORE, KEYS):
+    for revision in (RECOVERY, POLLING, MACHINE, SPECS, BEFORE, KEYS, GUARDS):
         runner.upgrade(engine, revision)
         assert (runner.current(engine), oma_rows(engine, columns)) == (revision, before)
     put_own_rows(engine)
-    for revision in (BEFORE, SPECS, MACHINE, POLLING, RECOVERY, BASELINE):
+    for revision in (KEYS, BEFORE, SPECS, MACHINE, POLLING, RECOVERY, BASELINE):
         runner.downgrade(engine, revision)
         assert (runner.current(engine), oma_rows(engine, columns)) == (revision, before)
     assert oma_columns(engine) == columns
@@ -68,6 +69,7 @@ def test_a_schema_that_differs_from_the_models_is_noticed(migrated: Engine, chan
 def test_a_schema_made_from_the_models_alone_has_no_drift(engine: Engine) -> None:
     with write(engine) as connection:
         METADATA.create_all(connection)
+        guards.install(connection)
     assert runner.drift(engine) == []
 
 
@@ -161,5 +163,5 @@ def test_a_vm_takes_everything_of_its_own_with_it_and_nothing_else(migrated: Eng
 def test_the_database_refuses_a_second_row_and_one_of_no_job(migrated: Engine, table: str, row: dict[str, Any]) -> None:
     put_vm(migrated)
     put_own_rows(migrated)
-    with pytest.raises(Exception, match=r"(?i)unique|duplicate|foreign key"), write(migrated) as connection:
+    with pytest.raises(Exception, match=r"(?i)unique|duplicate|foreign key|history"), write(migrated) as connection:
         connection.execute(METADATA.tables[table].insert().values(**row))

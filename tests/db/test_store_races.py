@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from store_builders import MIB, OPERATOR, SIZE, WORKFLOW, Vm, raised_by, rows
+from unguarded import unguarded
 
 import db.store
 from db import contexts, jobs
@@ -134,7 +135,7 @@ def test_two_batches_over_the_same_jobs_in_opposite_order_both_finish(vm: Vm) ->
 
 def test_a_writer_waits_for_another_and_sees_what_it_wrote(vm: Vm) -> None:
     vm.replicate()
-    with ThreadPoolExecutor(1) as pool:
+    with unguarded(vm.store.engine), ThreadPoolExecutor(1) as pool:
         with write(vm.store.engine) as connection:
             connection.execute(update(JOBS).where(JOBS.c.id == vm.job_id).values(version=9, progress_percent=77.0))
             answer = vm.answer("running", done=MIB)
@@ -268,7 +269,8 @@ def test_a_job_changed_between_reading_and_writing_is_judged_anew(
 ) -> None:
     vm.replicate()
     reading_is_stale(vm, monkeypatch, 2, **changed)
-    assert vm.fire(Event.COMPLETE, OPERATOR).decision.moved
+    with unguarded(vm.store.engine):
+        assert vm.fire(Event.COMPLETE, OPERATOR).decision.moved
     assert ([h["seq"] for h in vm.history], vm.row["version"]) == ([1, 2, 3, 4, 5], 5)
 
 
@@ -279,6 +281,9 @@ def test_a_job_that_changes_each_time_is_left_alone(
     vm.replicate()
     before = everything_of(vm)
     reading_is_stale(vm, monkeypatch, 9, **changed)
-    with pytest.raises(LostRaceError, match=f"{vm.job_id}: changed by another writer meanwhile"):
+    with (
+        unguarded(vm.store.engine),
+        pytest.raises(LostRaceError, match=f"{vm.job_id}: changed by another writer meanwhile"),
+    ):
         vm.fire(Event.COMPLETE, OPERATOR)
     assert everything_of(vm) == before

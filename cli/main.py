@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli import audit, database, diagram, jobs, serve, settings, spec
+from cli import audit, database, diagram, doctor, jobs, serve, settings, spec
 from cli.common import fail
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.add_typer(audit.app, name="audit")
 app.command("serve")(serve.serve)
 app.command("settings")(settings.show)
 app.command("diagram")(diagram.diagram)
+app.command("doctor")(doctor.doctor)
 
 
 @app.command("simulate-vma")

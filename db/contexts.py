@@ -45,12 +45,12 @@ def _hold(connection: Connection, ids: Iterable[str]) -> dict[str, Values]:
     query = select(*columns).order_by(CONTEXTS.c.context_id).with_for_update()
     for some in chunks(ids):
         rows = connection.execute(query.where(CONTEXTS.c.context_id.in_(some))).mappings().all()
-        counted = _counted(connection, some)
-        found |= {row["context_id"]: {**row, **counted[row["context_id"]]} for row in rows}
+        counts = counted(connection, some)
+        found |= {row["context_id"]: {**row, **counts[row["context_id"]]} for row in rows}
     return found
 
 
-def _counted(connection: Connection, ids: Sequence[str]) -> dict[str, Values]:
+def counted(connection: Connection, ids: Sequence[str]) -> dict[str, Values]:
     """Counters recomputed from the jobs: a repeated finalisation cannot count twice."""
     of_vms = JOBS.c.vm_context_id.in_(ids)
     of_each = (JOBS.c.vm_context_id, func.count(), func.count(case((_SUCCEEDED, 1))), func.count(case((_FAILED, 1))))

@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, func, select
 
-from db import views
+from db import refusals, views
 from db.tables import HISTORY
+from fsm.decision import Outcome
 from fsm.render.fleet import Traffic, fleet
 from fsm.render.model import Diagram
 from fsm.render.path import MOST_STEPS, Attempt, Step, path
@@ -17,14 +18,28 @@ MOST_MOVES: Final = 20_000  # the last ones, for the fleet
 _STEP: Final = ("from_state", "to_state", "event", "edge", "ending", "asked_by", "actor", "reason", "at")
 
 
-def job_path(connection: Connection, job_id: str, now: datetime, attempts: Iterable[Attempt] = ()) -> Diagram:
+def job_path(connection: Connection, job_id: str, now: datetime) -> Diagram:
     """The path of a job until `now`, with what was refused on the way. NotFoundError."""
     state = views.job_row(connection, job_id)["status"]
     last = select(HISTORY).where(HISTORY.c.job_id == job_id).order_by(HISTORY.c.seq.desc()).limit(MOST_STEPS)
     rows = connection.execute(last).mappings().all()[::-1]
     total = connection.scalar(select(func.count()).select_from(HISTORY).where(HISTORY.c.job_id == job_id)) or 0
     steps = [Step(**{name: row[name] for name in _STEP}) for row in rows]
-    return path(job_id, steps, now, state=state, attempts=attempts, earlier=total - len(rows))
+    return path(job_id, steps, now, state=state, attempts=_attempts(connection, job_id), earlier=total - len(rows))
+
+
+def _attempts(connection: Connection, job_id: str) -> list[Attempt]:
+    """What was refused, oldest first; an answer at which the job stayed is no attempt."""
+    return [
+        Attempt(row["state"], row["event"], row["asked_by"], _because(row), row["last_at"], row["actor"])
+        for row in reversed(refusals.of_job(connection, job_id))
+        if row["outcome"] != Outcome.STAYED
+    ]
+
+
+def _because(refusal: dict[str, Any]) -> str:
+    failed = [f"{v['name']}: wants {v['limit']}, is {v['observed']}" for v in refusal["verdicts"]]
+    return "; ".join(failed) or refusal["message"]
 
 
 def fleet_map(connection: Connection) -> Diagram:

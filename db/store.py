@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Connection, Engine, insert, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
-from db import change_ids, event_keys, jobs, polling, retention, specs
+from db import change_ids, doctor, event_keys, jobs, polling, retention, specs
 from db.apply import Applied, apply
 from db.engine import read, write
 from db.errors import GuardRefusedError, LostRaceError
@@ -149,6 +149,25 @@ class Store:
                 continue
             decided.append((loaded, decision))
         return apply(connection, decided, self.policy)
+
+    # --- the doctor ------------------------------------------------------------------------------
+
+    def examine(self) -> list[doctor.Finding]:
+        """Everything stored that contradicts something else."""
+        with read(self.engine) as connection:
+            return list(doctor.examine(connection))
+
+    def repair(self, now: datetime) -> list[doctor.Finding]:
+        """Mend what follows from other rows, in one transaction that looks again; returns what was mended."""
+        return self._write(lambda c: self._repair(c, now))
+
+    def _repair(self, connection: Connection, now: datetime) -> list[doctor.Finding]:
+        mended = []
+        for finding in list(doctor.examine(connection)):
+            if finding.mend is not None:
+                finding.mend(connection, now)
+                mended.append(finding)
+        return mended
 
     # --- polling and recovery runs ---------------------------------------------------------------
 

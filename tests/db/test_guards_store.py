@@ -21,8 +21,8 @@ def without_a_row_of_history(vm: Vm) -> Vm:
 def test_a_refusal_of_the_database_is_told_once_and_in_plain_words(vm: Vm, monkeypatch: pytest.MonkeyPatch) -> None:
     without_a_row_of_history(vm.replicate())
     before, tries = dict(vm.row), []
-    apply = db.apply._write_history
-    monkeypatch.setattr(db.apply, "_write_history", lambda *args: (tries.append(1), apply(*args)))
+    row = db.apply.history_row
+    monkeypatch.setattr(db.apply, "history_row", lambda decision: (tries.append(1), row(decision))[1])
     with pytest.raises(GuardRefusedError, match=r"nothing was written: .*(history|row).*docs/operations.md"):
         vm.fire(Event.FAIL, OPERATOR)
     assert (len(tries), dict(vm.row)) == (1, before)

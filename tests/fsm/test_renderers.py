@@ -30,6 +30,8 @@ def arrow(tone: Tone = Tone.PLAIN, event: str = "go", **more: object) -> Arrow:
 @pytest.mark.parametrize("diagram", ALL, ids=lambda d: d.name)
 def test_every_format_names_every_state_and_every_event_on_its_arrows(diagram: Diagram) -> None:
     for name, form in FORMATS.items():
+        if name == "png":  # pixels
+            continue
         text = form.bytes(diagram).decode()
         for arrow in diagram.arrows:
             assert all(word in text for c in arrow.captions for word in (c.event, arrow.target)), name

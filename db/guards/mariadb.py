@@ -38,10 +38,10 @@ def _check() -> DatabaseGuard:
     return DatabaseGuard(name, JOBS, (made,), drop(name, JOBS), rules.words_of(rule))
 
 
-def _guard(name: str, table: str, when: str, *refusals: tuple[str, str]) -> DatabaseGuard:
-    """`refusals`: conditions with the text that is said; the first that holds is said."""
+def _guard(name: str, table: str, when: str, *refusals: tuple[str, str], only_if: str = "TRUE") -> DatabaseGuard:
+    """`refusals`: conditions with the text that is said; the first that holds is said, if `only_if` does."""
     branches = "\n  ELSE".join(f"IF {condition} THEN\n    SET why = {text};" for condition, text in refusals)
-    body = f"""BEGIN
+    body = f"""IF {only_if} THEN BEGIN
   DECLARE why VARCHAR(1000) CHARACTER SET utf8mb4;
   {branches}
   END IF;
@@ -49,14 +49,15 @@ def _guard(name: str, table: str, when: str, *refusals: tuple[str, str]) -> Data
     SET why = LEFT(CONCAT('{rules.MARK}', why), {LONGEST});
     SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = why;
   END IF;
-END"""
+END; END IF"""
     made = f"CREATE TRIGGER {name} {when} ON {table} FOR EACH ROW {body}"
     return DatabaseGuard(name, table, (made,), drop(name, table), f"{when}\n{body}")
 
 
 # Columns of an OMA differ in collation from ours, and may ignore case; bytes are bytes.
 def _key(row: str) -> str:
-    return f"COALESCE(CONCAT(BINARY {row}.status, COALESCE(CONCAT('/', BINARY {row}.ending), '')), 'no status')"
+    status = f"REPLACE(BINARY {row}.status, '/', '?')"
+    return f"COALESCE(CONCAT({status}, COALESCE(CONCAT('/', BINARY {row}.ending), '')), 'no status')"
 
 
 def _shown(expression: str, most: int = 1000) -> str:
@@ -99,6 +100,9 @@ def _update() -> DatabaseGuard:
             f"{undated} AND (OLD.completed_at IS NOT NULL OR NEW.version <> OLD.version)",
             f"CONCAT({_JOB}, ' may not be ', {_shown(_key('NEW'))}, ' without completed_at')",
         ),
+        # There are no triggers by column: one question has to let progress through.
+        only_if=f"NEW.version <> OLD.version OR NOT ({_SAME})"
+        " OR (NEW.completed_at IS NULL AND OLD.completed_at IS NOT NULL)",
     )
 
 

@@ -111,14 +111,14 @@ def _may_not_go() -> str:
 
 
 def _history_insert(*, strict: bool) -> DatabaseGuard:
-    gap = "'history of job ' || NEW.job_id || ' goes on with row ' || last_seq + 1 || ', not ' || NEW.seq"
+    gap = "'history of job ' || NEW.job_id || ' goes on with row ' || job.last_seq + 1 || ', not ' || NEW.seq"
     body = f"""
 DECLARE
-  last_seq integer;
   job record;
 BEGIN
-  SELECT max(seq) INTO last_seq FROM {HISTORY} WHERE job_id = NEW.job_id;
-  IF NEW.seq <> last_seq + 1 THEN
+  SELECT version, status, ending, (SELECT max(seq) FROM {HISTORY} WHERE job_id = NEW.job_id) AS last_seq
+    INTO job FROM {JOBS} WHERE id = NEW.job_id;
+  IF NEW.seq <> job.last_seq + 1 THEN
     {_refuse(gap, rules.NO_GAPS)}
   END IF;{_fits() if strict else ""}
   RETURN NEW;
@@ -131,11 +131,9 @@ def _fits() -> str:
     told = f"'history row ' || NEW.seq || ' (' || {row} || ') of job ' || NEW.job_id"
     message = f"{told} || ' does not fit the job: ' || {key('job')} || ' at version ' || job.version"
     return f"""
-  SELECT version, status, ending INTO job FROM {JOBS} WHERE id = NEW.job_id;
-  IF FOUND AND (job.version <> NEW.seq OR job.status IS DISTINCT FROM NEW.to_state
-    OR job.ending IS DISTINCT FROM NEW.ending) THEN
+  IF job.version <> NEW.seq OR job.status <> NEW.to_state OR job.ending IS DISTINCT FROM NEW.ending THEN
     {_refuse(message, "change the job first, in the same transaction")}
-  END IF;"""  # noqa: S608 # constants
+  END IF;"""
 
 
 def _history_update() -> DatabaseGuard:

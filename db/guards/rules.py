@@ -77,7 +77,8 @@ def _key(state: State, ending: Ending | None) -> str:
 
 def key(row: str) -> str:
     """SQL: where the row OLD or NEW stands, as `allowed` writes it; also what a refusal shows."""
-    return f"COALESCE({row}.status || COALESCE('/' || {row}.ending, ''), 'no status')"
+    # A status with a stroke of its own must not pass for one with an ending.
+    return f"COALESCE(replace({row}.status, '/', '?') || COALESCE('/' || {row}.ending, ''), 'no status')"
 
 
 def listed(words: Iterable[str]) -> str:

@@ -65,7 +65,7 @@ def test_the_same_is_refused_where_no_oma_writes(strict: Engine, statement: str)
     assert tried(strict, statement) is not None
 
 
-@pytest.mark.parametrize("status", [*ACTIVE, *FOREIGN, "some new status"])
+@pytest.mark.parametrize("status", [*ACTIVE, *FOREIGN, "some new status", "failed/manual"])
 @pytest.mark.parametrize(("state", "ending"), [p for p in PLACES if p[0] in ENDED], ids=str)
 def test_an_end_is_held_against_an_old_oma(adopted: Engine, state: State, ending: Ending | None, status: str) -> None:
     """Such as `completed -> replicating`, with and without what would look like our own move."""

@@ -39,7 +39,7 @@ def apply(
 ) -> list[Applied]:
     """Write accepted decisions. LostRaceError (roll the transaction back) if any job was changed meanwhile."""
     accepted = [(loaded, d) for loaded, d in decisions if d.outcome.accepted and d.after is not d.before]
-    _swap(connection, [d for _, d in accepted])
+    _swap(connection, accepted)
     _write_history(connection, [d for _, d in accepted if d.moved])
     _write_disks(connection, [d for _, d in accepted])
     for loaded, decision in accepted:
@@ -58,21 +58,21 @@ _SWAP = (
 )  # fmt: skip
 
 
-def _swap(connection: Connection, decisions: Sequence[Decision]) -> None:
+def _swap(connection: Connection, decisions: Sequence[tuple[Loaded, Decision]]) -> None:
     """Compare-and-swap on (id, state, version). Rows of one shape go in one statement."""
     shapes: dict[tuple[str, ...], list[Values]] = {}
-    for decision in decisions:
+    for loaded, decision in decisions:
         values = _job_values(decision)
-        shapes.setdefault(tuple(values), []).append(_keyed(decision, values))
+        shapes.setdefault(tuple(values), []).append(_keyed(loaded, decision, values))
     for names, rows in shapes.items():
         statement = _SWAP.values({name: bindparam(f"v_{name}") for name in names})
         if connection.execute(statement, rows).rowcount != len(rows):
             raise LostRaceError([row["b_id"] for row in rows])
 
 
-def _keyed(decision: Decision, values: Values) -> Values:
+def _keyed(loaded: Loaded, decision: Decision, values: Values) -> Values:
     before = decision.before
-    keys: Values = {"b_id": before.job_id, "b_version": before.version, "b_status": before.state.value}
+    keys: Values = {"b_id": before.job_id, "b_version": before.version, "b_status": loaded.status}
     return keys | {f"v_{name}": value for name, value in values.items()}
 
 

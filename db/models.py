@@ -3,13 +3,22 @@
 from typing import Final
 
 from db.oma_tables import CbtHistory, OsseaVolume, ReplicationContext, ReplicationJob, VmDisk
-from db.own_tables import JobHistory, PollHistory, PollingState, RecoveryRun, SpecVersion
+from db.own_tables import (
+    Adoption,
+    JobHistory,
+    PollHistory,
+    PollingState,
+    RecoveryRun,
+    ServiceHolder,
+    SpecVersion,
+)
 from db.table import Table
 
 METADATA: Final = Table.metadata
 
 __all__ = [
     "METADATA",
+    "Adoption",
     "CbtHistory",
     "JobHistory",
     "OsseaVolume",
@@ -18,6 +27,7 @@ __all__ = [
     "RecoveryRun",
     "ReplicationContext",
     "ReplicationJob",
+    "ServiceHolder",
     "SpecVersion",
     "VmDisk",
 ]

@@ -10,11 +10,14 @@ import structlog
 from sqlalchemy import Connection, Engine, insert, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
-from db import change_ids, jobs, polling, specs
+from db import adoption, change_ids, foreign_writes, jobs, polling, specs
+from db.adopted import is_adopted
+from db.adoption import Births
 from db.apply import Applied, apply
 from db.engine import read, write
 from db.errors import LostRaceError
-from db.load import Loaded, PolledJob, load, load_one, polled_jobs
+from db.foreign_writes import Absorbed
+from db.load import Loaded, PolledJob, chunks, load, load_one, polled_jobs
 from db.tables import RUNS
 from db.types import cut
 from fsm.decision import Decision
@@ -102,6 +105,7 @@ class Store:
         return self._write(lambda c: self._fire(c, job_id, event, now, asked))
 
     def _fire(self, connection: Connection, job_id: str, event: Event, now: datetime, asked: Asked) -> Applied:
+        self._heed_oma(connection, [job_id], now)
         loaded = load_one(connection, job_id, lock=True)
         decision = decide(loaded.facts, event, None, now, asked=asked, policy=self.policy)
         return apply(connection, [(loaded, decision)], self.policy)[0]
@@ -120,6 +124,7 @@ class Store:
         return [applied for one in answers for applied in self.answer([one], now)]
 
     def _answer(self, connection: Connection, answers: Sequence[Answer], now: datetime) -> list[Applied]:
+        self._heed_oma(connection, [a.job_id for a in answers], now)
         found = load(connection, [a.job_id for a in answers], lock=True)
         decided = []
         for answer in answers:
@@ -134,6 +139,39 @@ class Store:
                 continue
             decided.append((loaded, decision))
         return apply(connection, decided, self.policy)
+
+    # --- an OMA that writes beside us ------------------------------------------------------------
+
+    def heed_oma(self, now: datetime) -> Absorbed:
+        """Turn all that an OMA wrote past the machine into history; nothing to do in a database of our own."""
+        heeded = Absorbed()
+        if is_adopted(self.engine):
+            with read(self.engine) as connection:
+                ids = foreign_writes.suspects(connection)
+            for some in chunks(ids):
+                self._heed_some(some, now, heeded)
+        return heeded
+
+    def _heed_some(self, ids: list[str], now: datetime, heeded: Absorbed) -> None:
+        try:
+            heeded.add(self._write(lambda c: foreign_writes.absorb(c, ids, now, self.policy)))
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            if len(ids) == 1:
+                log.exception("what the OMA wrote cannot be taken over; its job is left as it is", job_id=ids[0])
+                return
+            for job_id in ids:  # one poisonous job must not hide the others
+                self._heed_some([job_id], now, heeded)
+
+    def _heed_oma(self, connection: Connection, ids: Iterable[str], now: datetime) -> None:
+        """Before a job is judged: its state must be where its history ends."""
+        if is_adopted(connection):
+            foreign_writes.absorb(connection, ids, now, self.policy)
+
+    def adopt_batch(self, after: str, now: datetime) -> Births | None:
+        """Give the next jobs without history, by id, their first rows; None if there are no more."""
+        return self._write(lambda c: adoption.adopt_batch(c, after, now))
 
     # --- polling and recovery runs ---------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from db.engine import read, write
 from db.models import METADATA
 from migrations import runner
 
-BASELINE, RECOVERY, POLLING, MACHINE, SPECS, BEFORE = runner.revisions()
+BASELINE, RECOVERY, POLLING, MACHINE, SPECS, BEFORE, ADOPTION, HOLDER = runner.revisions()
 RECOVERY_COLUMNS = {
     "recovery_attempted",
     "recovery_attempted_at",
@@ -29,11 +29,11 @@ def test_every_step_goes_up_down_and_up_again_and_keeps_the_rows_of_the_oma(engi
     before = oma_rows(engine, columns)
     assert all(before.values())
 
-    for revision in (RECOVERY, POLLING, MACHINE, SPECS, BEFORE):
+    for revision in (RECOVERY, POLLING, MACHINE, SPECS, BEFORE, ADOPTION, HOLDER):
         runner.upgrade(engine, revision)
         assert (runner.current(engine), oma_rows(engine, columns)) == (revision, before)
     put_own_rows(engine)
-    for revision in (SPECS, MACHINE, POLLING, RECOVERY, BASELINE):
+    for revision in (ADOPTION, BEFORE, SPECS, MACHINE, POLLING, RECOVERY, BASELINE):
         runner.downgrade(engine, revision)
         assert (runner.current(engine), oma_rows(engine, columns)) == (revision, before)
     assert oma_columns(engine) == columns

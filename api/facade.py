@@ -104,7 +104,11 @@ class OmaFsm:
                 task.cancel()
         await self.polling.stop()
         self.ready = False
-        await asyncio.to_thread(self._sole.release)
+        await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """Let go of the database, after `stop` or after a `prepare` that no start followed."""
+        self._sole.release()
         self.engine.dispose()
 
     @property

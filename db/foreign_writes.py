@@ -29,7 +29,7 @@ from fsm.machine import decide
 from fsm.policy import RecoveryPolicy
 from fsm.recorded import written
 from fsm.spec import EDGES
-from fsm.states import ENDED, INITIAL, WORKFLOW_TARGETS, Asker, Event, State
+from fsm.states import ENDED, INITIAL, WORKFLOW_TARGETS, Asker, Ending, Event, State
 
 log = structlog.get_logger(__name__)
 _ENDS: Final = {State.FAILED: Event.FAIL, State.COMPLETED: Event.COMPLETE}
@@ -100,7 +100,8 @@ def _heed(
     job = replace(loaded, facts=replace(loaded.facts, state=last))
     told = row.error_message if target is State.FAILED else None
     asked = Asked(Asker.WORKFLOW, OMA, told or f"the OMA wrote {row.status!r}")
-    decisions = [] if target is last else _decisions(job.facts, target, asked, now, policy)
+    same = target is last and job.facts.ending is not Ending.INFERRED  # an inference may be confirmed
+    decisions = [] if same else _decisions(job.facts, target, asked, now, policy)
     if decisions is None:
         log.error("The OMA wrote over the end of a job; put back", job_id=row.id, wrote=row.status, state=last)
     elif decisions:

@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+import pytest
 from rows import make_oma_tables, put
+from servers import kinds
 from sqlalchemy import Engine, text
 
 from db.engine import read, write
@@ -30,6 +32,11 @@ ODD: Final[dict[str, str | None]] = {
     "job-paused": None,
     "job-void": None,
 }
+
+
+def only(*wanted: str) -> pytest.MarkDecorator:
+    """A test of some kinds of database, as far as they are there."""
+    return pytest.mark.parametrize("kind", [k for k in kinds() if k in wanted], indirect=True, scope="session")
 
 
 def local(engine: Engine, when: datetime) -> datetime:

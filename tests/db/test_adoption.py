@@ -18,6 +18,7 @@ from oma_world import (
     job,
     local,
     make_oma,
+    only,
     seen,
     sql,
 )
@@ -195,17 +196,15 @@ def test_a_dry_run_says_how_the_newest_time_reads(oma: Engine) -> None:
     assert newest[1] == ENDED_AT
 
 
-def test_a_zone_in_which_the_newest_time_is_still_to_come_is_refused(engine: Engine, kind: str) -> None:
-    if kind == "postgresql":
-        pytest.skip("PostgreSQL keeps the zone with the time")
+@only("sqlite", "mariadb")  # PostgreSQL keeps the zone with the time
+def test_a_zone_in_which_the_newest_time_is_still_to_come_is_refused(engine: Engine) -> None:
     make_oma(engine)
     with pytest.raises(NotForAdoptionError, match=r"01:00:00Z in America/New_York.*still to come"):
         adopt(engine, ZoneInfo("America/New_York"), NOW - timedelta(minutes=30))
 
 
-def test_hours_that_the_clock_has_twice_or_never_are_counted(engine: Engine, kind: str) -> None:
-    if kind == "postgresql":
-        pytest.skip("PostgreSQL keeps the zone with the time")
+@only("sqlite", "mariadb")  # PostgreSQL keeps the zone with the time
+def test_hours_that_the_clock_has_twice_or_never_are_counted(engine: Engine) -> None:
     make_oma(engine)
     job(engine, "autumn", "failed", created_at=datetime(2026, 10, 25, 2, 30))  # noqa: DTZ001 - as the OMA writes it
     job(engine, "spring", "failed", created_at=datetime(2026, 3, 29, 2, 30))  # noqa: DTZ001
@@ -295,9 +294,8 @@ def test_a_pointer_at_an_ended_job_is_the_omas_own_and_is_cleared_only_on_demand
     assert seen(oma, pointer) == [(None,)]
 
 
-def test_a_pointer_at_a_job_that_is_not_there_is_refused_before_anything_is_written(engine: Engine, kind: str) -> None:
-    if kind == "sqlite":
-        pytest.skip("the OMA's SQLite tables have the key already")
+@only("postgresql", "mariadb")  # the SQLite tables have the key already
+def test_a_pointer_at_a_job_that_is_not_there_is_refused_before_anything_is_written(engine: Engine) -> None:
     make_oma(engine)
     sql(engine, "UPDATE vm_replication_contexts SET last_successful_job_id = 'job-gone' WHERE context_id = 'failed'")
     before = everything(engine)
@@ -314,9 +312,8 @@ def test_a_pointer_at_a_job_that_is_not_there_is_refused_before_anything_is_writ
 
 
 @pytest.mark.parametrize("collation", MARIADB_COLLATIONS)
-def test_our_keys_join_tables_of_any_collation(engine: Engine, kind: str, collation: str) -> None:
-    if kind != "mariadb":
-        pytest.skip("collations are MariaDB's")
+@only("mariadb")
+def test_our_keys_join_tables_of_any_collation(engine: Engine, collation: str) -> None:
     make_oma(engine, collation)
     adopt(engine, ZONE, NOW)
     assert Store(engine, DEFAULT_POLICY).heed_oma(NOW).unknown == [("job-paused", "paused"), ("job-void", None)]
@@ -333,11 +330,8 @@ def test_our_keys_join_tables_of_any_collation(engine: Engine, kind: str, collat
          "table replication_jobs lacks vma_error_details: not as an OMA makes it"),
     ],
 )  # fmt: skip
-def test_what_is_in_the_way_is_said_before_anything_is_written(
-    engine: Engine, kind: str, change: str, told: str
-) -> None:
-    if kind != "mariadb":
-        pytest.skip("a MariaDB as it is found")
+@only("mariadb")
+def test_what_is_in_the_way_is_said_before_anything_is_written(engine: Engine, change: str, told: str) -> None:
     make_oma(engine)
     sql(engine, change)
     before = everything(engine)

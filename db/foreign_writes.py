@@ -100,8 +100,8 @@ def _heed(
     job = replace(loaded, facts=replace(loaded.facts, state=last))
     told = row.error_message if target is State.FAILED else None
     asked = Asked(Asker.WORKFLOW, OMA, told or f"the OMA wrote {row.status!r}")
-    same = target is last and job.facts.ending is not Ending.INFERRED  # an inference may be confirmed
-    decisions = [] if same else _decisions(job.facts, target, asked, now, policy)
+    said_again = target is last and job.facts.ending is not Ending.INFERRED  # an inference may be confirmed
+    decisions = [] if said_again else _decisions(job.facts, target, asked, now, policy)
     if decisions is None:
         log.error("The OMA wrote over the end of a job; put back", job_id=row.id, wrote=row.status, state=last)
     elif decisions:

@@ -81,7 +81,7 @@ def _statuses(found: "Survey") -> None:
     from db.adopted import state_of  # noqa: PLC0415 # slow import
 
     rows = sorted(found.statuses.items(), key=lambda item: str(item[0]))
-    _table("jobs", ("status", "jobs", "becomes"), [(str(s), n, _becomes(s, state_of(s))) for s, n in rows])
+    _table("jobs", ("status", "jobs", "becomes"), [(s or "(none)", n, _becomes(s, state_of(s))) for s, n in rows])
 
 
 def _becomes(status: str | None, state: State | None) -> str:
@@ -118,6 +118,8 @@ def _tell_report(where: str, report: "Report") -> None:
         _say(f"{len(report.left)} jobs were left alone, unknown or not readable: {shown}")
     if report.freed:
         _say(f"{report.freed} pointers of VM contexts were cleared")
+    if report.found.oddities:
+        _say("\nwhat was out of the ordinary before:")
     _tell_oddities(report.found)
     _say(
         f"\n{where} is adopted. Next: oma-fsm serve --database-url URL; back: oma-fsm db downgrade, docs/operations.md"

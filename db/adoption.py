@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, Update, bindparam, exists, insert, select, update
+from sqlalchemy import Case, Connection, Row, Select, Update, bindparam, case, exists, insert, literal, select, update
 
 from db.adopted import state_of
 from db.apply import history_row
 from db.load import load
 from db.tables import HISTORY, JOBS
+from db.types import MARIADB
 from fsm.facts import Asked, JobFacts
 from fsm.recorded import found
 from fsm.states import ENDED, Asker, Ending, State
@@ -89,9 +90,21 @@ def give_birth(connection: Connection, rows: Sequence[Row[Any]], now: datetime) 
 
 
 def _set(connection: Connection, names: tuple[str, ...], rows: Sequence[tuple[str, Values]]) -> None:
-    if rows:
-        keyed = [{"b_id": job_id} | {f"v_{name}": values[name] for name in names} for job_id, values in rows]
-        connection.execute(_SET[names], keyed)
+    if not rows:
+        return
+    if connection.dialect.name in MARIADB:  # its driver sends an UPDATE of many rows one by one
+        connection.execute(_at_once(names, dict(rows)))
+        return
+    keyed = [{"b_id": job_id} | {f"v_{name}": values[name] for name in names} for job_id, values in rows]
+    connection.execute(_SET[names], keyed)
+
+
+def _at_once(names: tuple[str, ...], rows: dict[str, Values]) -> Update:
+    def chosen(name: str) -> Case[Any]:
+        column = JOBS.c[name]
+        return case({job_id: literal(values[name], column.type) for job_id, values in rows.items()}, value=JOBS.c.id)
+
+    return update(JOBS).where(JOBS.c.id.in_(list(rows))).values({name: chosen(name) for name in names})
 
 
 def _ours(row: Row[Any], state: State, now: datetime) -> Values:

@@ -277,10 +277,14 @@ def test_the_downgrade_takes_everything_of_ours_away_and_gives_the_statuses_back
 
 
 def test_the_downgrade_leaves_a_job_that_has_moved_since_where_it_is(store: Store) -> None:
-    store.fire("job-pending", Event.FAIL, NOW, asked=Asked(Asker.OPERATOR, "anna", "given up"))
+    anna = Asked(Asker.OPERATOR, "anna", "looked at it")
+    store.fire("job-pending", Event.FAIL, NOW, asked=anna)
+    for event in (Event.FAIL, Event.REOPEN):
+        store.fire("job-finalizing", event, NOW, asked=anna)
     runner.downgrade(store.engine, BASELINE)
     left = statuses(store.engine)
     assert (left["job-pending"], left["job-analyzing"], left["job-cancelled"]) == ("failed", "analyzing", "cancelled")
+    assert left["job-finalizing"] == "replicating", "there and back again is a move too"
 
 
 # --- what VM contexts point at -------------------------------------------------------------------------

@@ -3,11 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
@@ -18,11 +16,12 @@ from db.engine import make_engine, read, redacted
 from db.errors import StoreError
 from db.jobs import NewJob, NewVolume
 from db.load import Loaded
+from db.sole import SILENCE, Sole
 from db.store import Answer, Store
 from fsm.decision import Decision
 from fsm.facts import Asked
 from fsm.states import Asker, Event, Verdict
-from migrations.runner import current, require_current, upgrade
+from migrations.runner import current, require_current, require_own_or_adopted, upgrade
 from poller.recovery import Run
 from poller.service import PollingService
 from vma.client import VmaClient, VmaLimits
@@ -31,10 +30,6 @@ from vma.observer import Observer
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 RETRY = 1.0  # seconds until a database that is away is tried again
-
-
-class SecondProcessError(Exception):
-    """Another process serves the same SQLite file."""
 
 
 class OmaFsm:
@@ -46,14 +41,15 @@ class OmaFsm:
         self.engine: Engine = make_engine(settings.database_url)
         self.store = Store(self.engine, settings.policy, timedelta(days=settings.keep_polls_days))
         self.polling = PollingService(self.store, _client(settings.vma, self.observer), self.observer)
-        self._lock = _file_lock(self.engine)
+        self._sole = Sole(self.engine)
+        self._claim: asyncio.Task[None] | None = None
         self._waiting: asyncio.Task[None] | None = None
         self.ready = False
 
     async def start(self) -> None:
         """Check the database and start polling; waits in the background for a database that is away.
 
-        SchemaMismatch, UnknownStatesError and SecondProcessError mean that this process must not run.
+        SchemaMismatch, NotAdoptedError, UnknownStatesError and SecondProcessError mean that this process must not run.
         """
         try:
             await self._begin()
@@ -64,26 +60,33 @@ class OmaFsm:
     async def _begin(self) -> None:
         await asyncio.to_thread(self.prepare)
         self.polling.start()
+        self._claim = asyncio.create_task(self._keep_claim(), name="claim")
         self.ready = True
         log.info("Service started", database=self._where, vma=str(self.settings.vma.url))
 
     def prepare(self) -> None:
         """A database that is empty is set up; one that is older or newer than the code is refused.
 
-        SecondProcessError, SchemaMismatch; UnknownStatesError for jobs in states that this release does not have.
+        SecondProcessError, SchemaMismatch, NotAdoptedError; UnknownStatesError for jobs in states that this release
+        does not have.
         """
-        if self._lock is not None:
-            try:
-                self._lock.acquire(timeout=0)
-            except Timeout:
-                raise SecondProcessError(
-                    f"another process serves {self._where}; stop it, or give this one a database of its own"
-                ) from None
+        self._sole.take()
+        require_own_or_adopted(self.engine)
         if current(self.engine) is None:
             upgrade(self.engine)
         require_current(self.engine)
         self.store.require_known_states()
         self.store.note_spec(self.observer.now())
+        self._sole.sign(self.observer.now())
+
+    async def _keep_claim(self) -> None:
+        """Show the database server that we live, and take a lost claim again."""
+        while True:
+            await asyncio.sleep(SILENCE / 4)
+            try:
+                await asyncio.to_thread(self._sole.check)
+            except Exception:
+                log.exception("the claim to the database could not be looked at; it is tried again")
 
     async def _wait_for_database(self) -> None:
         while not self.ready:
@@ -92,18 +95,22 @@ class OmaFsm:
                 await self._begin()
             except DBAPIError as error:
                 log.warning("Database is still away", database=self._where, why=str(error.orig)[:200])
-            except (StoreError, SecondProcessError) as error:  # it is back, but not to be served as it is
+            except StoreError as error:  # it is back, but not to be served as it is
                 log.error("Database cannot be served", database=self._where, why=str(error))
 
     async def stop(self) -> None:
         """Stop polling in order and let go of the database."""
-        if self._waiting is not None:
-            self._waiting.cancel()
+        for task in (self._waiting, self._claim):
+            if task is not None:
+                task.cancel()
         await self.polling.stop()
         self.ready = False
+        await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """Let go of the database, after `stop` or after a `prepare` that no start followed."""
+        self._sole.release()
         self.engine.dispose()
-        if self._lock is not None:
-            self._lock.release(force=True)
 
     @property
     def _where(self) -> str:
@@ -211,11 +218,3 @@ class OmaFsm:
 def _client(vma: VmaSettings, observer: Observer) -> VmaClient:
     limits = VmaLimits(vma.connect_timeout, vma.read_timeout, vma.total_timeout, vma.max_body, vma.in_flight)
     return VmaClient(str(vma.url), limits=limits, observer=observer)
-
-
-def _file_lock(engine: Engine) -> FileLock | None:
-    """One process per SQLite file; the operating system lets go of the lock when the process dies."""
-    name = engine.url.database
-    if engine.dialect.name != "sqlite" or name in (None, "", ":memory:"):
-        return None
-    return FileLock(Path(str(name)).with_suffix(".lock"), thread_local=False)

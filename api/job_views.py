@@ -16,7 +16,7 @@ class JobItem(BaseModel):
     """A job's row. Fields are named as the columns are, but for the VM's."""
 
     job_id: str = Field(validation_alias="id")
-    vm_context_id: str
+    vm_context_id: str | None = Field(description="null only for a job that an OMA left without one")
     vm_name: str = Field(validation_alias="source_vm_name")
     vmware_vm_id: str = Field(validation_alias="source_vm_id")
     vm_path: str = Field(validation_alias="source_vm_path")
@@ -24,7 +24,7 @@ class JobItem(BaseModel):
     datacenter: str
     replication_type: str
     target_network: str | None
-    status: str = Field(description="the state")
+    status: str | None = Field(description="the state; any word or none if an OMA wrote one that is unknown here")
     ending: str | None = Field(description="how it ended: confirmed, inferred (from silence) or manual")
     version: int = Field(description="counts the transitions")
     entered_at: datetime | None = Field(description="entry into the state")
@@ -49,8 +49,8 @@ class JobItem(BaseModel):
     recovery_method: str | None = Field(description="vma_validated, timeout or manual")
     vma_validated_at: datetime | None
     polling_restarted_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
+    created_at: datetime | None = Field(description="null only for a job that an OMA left without one")
+    updated_at: datetime | None
     started_at: datetime | None
     completed_at: datetime | None
 
@@ -106,8 +106,8 @@ class DiskView(BaseModel):
     label: str | None
     vmdk_path: str | None
     datastore: str | None
-    unit_number: int
-    capacity_bytes: int
+    unit_number: int | None
+    capacity_bytes: int | None
     sync_status: str
     sync_progress_percent: float
     bytes_synced: int

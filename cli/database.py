@@ -5,10 +5,14 @@ from typing import Annotated
 
 import typer
 
+from cli import adopt
 from cli.common import database_errors, load_settings, out
 
 app = typer.Typer(help="Bring the database's schema up, down, or see where it is.", no_args_is_help=True)
 Url = Annotated[str | None, typer.Option("--database-url", help="Instead of the setting.")]
+
+
+app.command("adopt")(adopt.adopt)
 
 
 @app.command("upgrade")

@@ -68,7 +68,7 @@ def _summary(row: Mapping[str, Any]) -> Table:
     facts = {
         "job": row["id"],
         "VM": f"{row['source_vm_name']} ({row['source_vm_path']})",
-        "state": row["status"] + (f", {row['ending']}" if row["ending"] else ""),
+        "state": (row["status"] or "(none)") + (f", {row['ending']}" if row["ending"] else ""),
         "since": _time(row["entered_at"]),
         "progress": f"{row['progress_percent'] or 0:.1f} %, {row['bytes_transferred']} of {row['total_bytes']} bytes",
         "last answer": _time(row["vma_validated_at"]),

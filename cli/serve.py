@@ -23,7 +23,7 @@ def serve(
 
     from api import logs  # noqa: PLC0415
     from api.app import create_app  # noqa: PLC0415
-    from api.facade import OmaFsm, SecondProcessError  # noqa: PLC0415
+    from api.facade import OmaFsm  # noqa: PLC0415
     from db.errors import StoreError  # noqa: PLC0415
 
     signal.signal(signal.SIGTERM, _orderly)  # uvicorn raises it again once everything is written
@@ -31,7 +31,7 @@ def serve(
     try:
         service = OmaFsm(settings)
         service.prepare()
-    except (StoreError, SecondProcessError, ValueError) as error:
+    except (StoreError, ValueError) as error:
         fail(str(error))
     except DBAPIError:
         pass  # the service waits for it, and says so

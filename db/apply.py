@@ -44,7 +44,7 @@ def apply(
     LostRaceError (roll the transaction back) if any job was changed meanwhile.
     """
     accepted = [(loaded, d) for loaded, d in decisions if d.outcome.accepted and d.after is not d.before]
-    _swap(connection, [d for _, d in accepted])
+    _swap(connection, accepted)
     insert_many(connection, HISTORY, [history_row(d) for _, d in accepted if d.moved])
     disks = [row for _, d in accepted for row in _disk_rows(d)]
     update_many(connection, DISKS, ("job_id", "disk_id"), disks)
@@ -54,16 +54,16 @@ def apply(
     return [Applied(d, loaded, due.get(d.before.job_id)) for loaded, d in decisions]
 
 
-def _swap(connection: Connection, decisions: Sequence[Decision]) -> None:
+def _swap(connection: Connection, decisions: Sequence[tuple[Loaded, Decision]]) -> None:
     """Compare-and-swap on (id, state, version)."""
-    rows = [_key(decision) | _job_values(decision) for decision in decisions]
+    rows = [_key(loaded, decision) | _job_values(decision) for loaded, decision in decisions]
     if update_many(connection, JOBS, ("id", "old_version", "old_status"), rows) != len(rows):
         raise LostRaceError([row["id"] for row in rows])
 
 
-def _key(decision: Decision) -> Values:
+def _key(loaded: Loaded, decision: Decision) -> Values:
     before = decision.before
-    return {"id": before.job_id, "old_version": before.version, "old_status": before.state.value}
+    return {"id": before.job_id, "old_version": before.version, "old_status": loaded.status}
 
 
 def _job_values(decision: Decision) -> Values:

@@ -28,6 +28,18 @@ class LostRaceError(StoreError):
         self.job_ids = job_ids
 
 
+class SecondProcessError(StoreError):
+    """Another process serves the same database. `holder` says who, where and since when, if that is known."""
+
+    def __init__(self, database: str, holder: str | None) -> None:
+        super().__init__(
+            f"another process serves {database}: {holder or 'it has not yet said who it is'}.\n"
+            "Nothing was started or changed. Stop the other one, or give this one a database of its own.\n"
+            "If its host is gone, the lock ends with its connection, after a minute at most: try again then"
+        )
+        self.database, self.holder = database, holder
+
+
 class UnreadableJobError(StoreError):
     """A row that does not make sense to this release: only that job suffers."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult, Row, and_, insert, or_, select, update
 
 from db import contexts, polling
+from db.adopted import statuses_of
 from db.apply import history_row
 from db.codec import memory_to_json
 from db.errors import ConflictError, NotFoundError, StoreError
@@ -69,7 +70,7 @@ def find_context(connection: Connection, new: NewJob, *, lock: bool = False) -> 
 def vm_facts(connection: Connection, context_id: str) -> VmFacts:
     """What stands in the way of a new job of the VM."""
     of_vm = JOBS.c.vm_context_id == context_id
-    ended_well = select(JOBS.c.id).where(of_vm, JOBS.c.status.in_([s.value for s in ACTIVE])).order_by(JOBS.c.id)
+    ended_well = select(JOBS.c.id).where(of_vm, JOBS.c.status.in_(statuses_of(ACTIVE))).order_by(JOBS.c.id)
     watched = select(JOBS.c.id).where(of_vm, JOBS.c.watched.is_(True)).order_by(JOBS.c.created_at.desc())
     return VmFacts(connection.scalar(ended_well.limit(1)), connection.scalar(watched.limit(1)))
 

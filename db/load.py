@@ -8,8 +8,10 @@ from datetime import datetime
 import structlog
 from sqlalchemy import Connection, Exists, Row, and_, exists, or_, select
 
+from db.adopted import is_adopted
 from db.codec import memory_from_json
 from db.errors import NotFoundError, UnreadableJobError
+from db.foreign import FOREIGN
 from db.tables import CBT, DISKS, JOBS, POLLING, VOLUMES
 from fsm.facts import Disk, JobFacts
 from fsm.states import ACTIVE, ENDED, Ending, State
@@ -41,6 +43,7 @@ class Loaded:
     facts: JobFacts
     vm_context_id: str
     polling: PollingRow | None
+    status: str  # as it stands in the row; in an adopted database it may be one of the OMA's own
 
 
 def chunks(ids: Iterable[str]) -> Iterator[list[str]]:
@@ -87,13 +90,14 @@ def _load(connection: Connection, ids: Sequence[str], *, lock: bool) -> Iterator
     jobs = select(*JOBS.c, taken().label("vm_taken")).where(JOBS.c.id.in_(ids)).order_by(JOBS.c.id)
     rows = connection.execute(jobs.with_for_update(of=JOBS) if lock else jobs).all()
     disks, proofs, polling = _disks(connection, ids), _proofs(connection, ids), _polling(connection, ids)
+    oma_writes = is_adopted(connection)
     for row in rows:
         try:
-            facts = _facts(row, disks[row.id], proofs[row.id], polling.get(row.id))
+            facts = _facts(row, disks[row.id], proofs[row.id], polling.get(row.id), oma_writes=oma_writes)
         except (ValueError, TypeError) as error:
             _leave_alone(row.id, error)
             continue
-        yield row.id, Loaded(facts, row.vm_context_id, polling.get(row.id))
+        yield row.id, Loaded(facts, row.vm_context_id, polling.get(row.id), row.status)
 
 
 def taken() -> Exists:
@@ -137,17 +141,26 @@ def polling_row(row: Row) -> PollingRow:  # type: ignore[type-arg]
     return PollingRow(**{name: getattr(row, name) for name in PollingRow.__slots__})
 
 
-def _facts(row: Row, disks: Sequence[Disk], proven: set[str], polling: PollingRow | None) -> JobFacts:  # type: ignore[type-arg]
-    if row.created_at is None:
+def _facts(
+    row: Row,  # type: ignore[type-arg]
+    disks: Sequence[Disk],
+    proven: set[str],
+    polling: PollingRow | None,
+    *,
+    oma_writes: bool,
+) -> JobFacts:
+    created_at = row.created_at or (row.entered_at if oma_writes else None)  # an OMA may leave it out
+    if created_at is None:
         raise ValueError("its time of creation is zero")
+    status = FOREIGN.get(row.status, row.status) if oma_writes else row.status
     memory = memory_from_json(row.rule_memory)
     for disk_id in sorted(proven):
         memory = memory.prove(disk_id)
     return JobFacts(
         job_id=row.id,
-        state=State(row.status),
-        created_at=row.created_at,
-        entered_at=row.entered_at or row.created_at,
+        state=State(status),
+        created_at=created_at,
+        entered_at=row.entered_at or created_at,
         version=row.version,
         ending=Ending(row.ending) if row.ending else None,
         watched=bool(row.watched),

@@ -4,6 +4,7 @@ from typing import Final
 
 from db.oma_tables import CbtHistory, OsseaVolume, ReplicationContext, ReplicationJob, VmDisk
 from db.own_tables import (
+    Adoption,
     EventKey,
     GuardMode,
     JobHistory,
@@ -11,6 +12,7 @@ from db.own_tables import (
     PollHistory,
     PollingState,
     RecoveryRun,
+    ServiceHolder,
     SpecVersion,
 )
 from db.table import Table
@@ -19,6 +21,7 @@ METADATA: Final = Table.metadata
 
 __all__ = [
     "METADATA",
+    "Adoption",
     "CbtHistory",
     "EventKey",
     "GuardMode",
@@ -30,6 +33,7 @@ __all__ = [
     "RecoveryRun",
     "ReplicationContext",
     "ReplicationJob",
+    "ServiceHolder",
     "SpecVersion",
     "VmDisk",
 ]

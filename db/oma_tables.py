@@ -11,7 +11,7 @@ from sqlalchemy.dialects import mysql
 from sqlmodel import Field
 
 from db.table import OPTIONS, Table, count, flag, job, serial, text, time
-from db.types import MARIADB, BigInt, Json, UTCDateTime, UTCTimestamp, decimal
+from db.types import MARIADB, BigInt, Json, OmaDateTime, UTCTimestamp, decimal
 
 CONTEXT_STATUSES: Final = (
     "discovered",
@@ -37,7 +37,7 @@ def _last_job() -> Column[str]:
 
 
 def _millis(*, nullable: bool = True) -> Column[datetime]:
-    return Column(UTCDateTime(fsp=3), nullable=nullable)
+    return Column(OmaDateTime(), nullable=nullable)
 
 
 def _stamp() -> Column[datetime]:

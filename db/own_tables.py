@@ -53,6 +53,7 @@ class JobHistory(Table, table=True):
     facts: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))  # of the job after the move
     evidence: dict[str, Any] | None = Field(None, sa_column=Column(Json))
     facts_before: dict[str, Any] | None = Field(None, sa_column=Column(Json))  # the job as it was decided on
+    overwritten: dict[str, Any] | None = Field(None, sa_column=Column(Json))  # of an OMA's columns, by adoption
     policy_hash: str = Field(sa_column=text(16, nullable=False))
     spec_hash: str = Field(sa_column=text(16, nullable=False))
     at: datetime = Field(sa_column=time(nullable=False))
@@ -147,3 +148,29 @@ class GuardMode(Table, table=True):
     __table_args__ = (OPTIONS,)
 
     mode: str = Field(sa_column=Column(String(16), primary_key=True))
+
+
+class Adoption(Table, table=True):
+    """That the database was an OMA's before it was ours; one row, or none. `zone` is that of the OMA's naive times."""
+
+    __tablename__ = "oma_adoption"
+    __table_args__ = (OPTIONS,)
+
+    id: int = Field(1, sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    zone: str = Field(sa_column=text(64, nullable=False))
+    adopted_at: datetime = Field(sa_column=time(nullable=False))
+    finished_at: datetime | None = Field(None, sa_column=time())
+    counts: dict[str, int] | None = Field(None, sa_column=Column(Json))  # jobs by what became of their status
+
+
+class ServiceHolder(Table, table=True):
+    """The process that serves the database, or served it last; one row. The lock itself is elsewhere (db/sole.py)."""
+
+    __tablename__ = "service_holder"
+    __table_args__ = (OPTIONS,)
+
+    id: int = Field(1, sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    host: str = Field(sa_column=text(255, nullable=False))
+    pid: int = Field(sa_column=Column(Integer, nullable=False))
+    doing: str = Field(sa_column=text(16, nullable=False))
+    since: datetime = Field(sa_column=time(nullable=False))

@@ -16,7 +16,7 @@ from fsm.facts import Asked, JobFacts
 from fsm.guard import GuardVerdict
 from fsm.replay import PastMove
 from fsm.silence import SILENT, Silence
-from fsm.states import Asker, Ending, Event, State, Verdict
+from fsm.states import Asker, Ending, Event, Recorded, State, Verdict
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _AT_ONCE = 500  # rows of history held in memory
@@ -24,8 +24,12 @@ _VERDICTS = TypeAdapter(tuple[GuardVerdict, ...])
 
 
 def moves(connection: Connection, since: datetime = BEGINNING, job_id: str | None = None) -> Iterator[PastMove]:
-    """All moves from `since` on, oldest first, of all jobs or of one."""
-    query = select(HISTORY).where(HISTORY.c.at >= since, *_of(HISTORY.c.job_id, job_id)).order_by(HISTORY.c.id)
+    """All moves that the machine decided from `since` on, oldest first, of all jobs or of one.
+
+    What was only recorded (taken over, or written by an OMA past the machine) cannot be decided again.
+    """
+    decided = HISTORY.c.event.not_in([r.value for r in Recorded])
+    query = select(HISTORY).where(HISTORY.c.at >= since, decided, *_of(HISTORY.c.job_id, job_id)).order_by(HISTORY.c.id)
     for row in connection.execute(query.execution_options(yield_per=_AT_ONCE)).mappings():
         yield _move(row)
 

@@ -11,12 +11,15 @@ import structlog
 from sqlalchemy import Connection, Engine, insert, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
-from db import change_ids, doctor, event_keys, jobs, polling, retention, specs
+from db import adoption, change_ids, doctor, event_keys, foreign_writes, jobs, polling, retention, specs
+from db.adopted import is_adopted
+from db.adoption import Births
 from db.apply import Applied, apply
 from db.engine import read, write
 from db.errors import GuardRefusedError, LostRaceError
+from db.foreign_writes import Absorbed
 from db.guards import refusal
-from db.load import Loaded, PolledJob, load, load_one, polled_jobs
+from db.load import Loaded, PolledJob, chunks, load, load_one, polled_jobs
 from db.tables import RUNS
 from db.types import cut
 from fsm.decision import Decision
@@ -112,6 +115,7 @@ class Store:
     def _fire(
         self, connection: Connection, job_id: str, event: Event, now: datetime, asked: Asked, key: str | None
     ) -> Applied:
+        self._heed_oma(connection, [job_id], now)
         loaded = load_one(connection, job_id, lock=True)
         if key and (known := event_keys.answered(connection, job_id, key, event, self.policy)):
             return Applied(known, loaded, loaded.polling.next_due_at if loaded.polling else None, repeated=True)
@@ -135,6 +139,7 @@ class Store:
         return [applied for one in answers for applied in self.answer([one], now)]
 
     def _answer(self, connection: Connection, answers: Sequence[Answer], now: datetime) -> list[Applied]:
+        self._heed_oma(connection, [a.job_id for a in answers], now)
         found = load(connection, [a.job_id for a in answers], lock=True)
         decided = []
         for answer in answers:
@@ -168,6 +173,39 @@ class Store:
                 finding.mend(connection, now)
                 mended.append(finding)
         return mended
+
+    # --- an OMA that writes beside us ------------------------------------------------------------
+
+    def heed_oma(self, now: datetime) -> Absorbed:
+        """Turn all that an OMA wrote past the machine into history; nothing to do in a database of our own."""
+        heeded = Absorbed()
+        if is_adopted(self.engine):
+            with read(self.engine) as connection:
+                ids = foreign_writes.suspects(connection)
+            for some in chunks(ids):
+                self._heed_some(some, now, heeded)
+        return heeded
+
+    def _heed_some(self, ids: list[str], now: datetime, heeded: Absorbed) -> None:
+        try:
+            heeded.add(self._write(lambda c: foreign_writes.absorb(c, ids, now, self.policy)))
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            if len(ids) == 1:
+                log.exception("what the OMA wrote cannot be taken over; its job is left as it is", job_id=ids[0])
+                return
+            for job_id in ids:  # one poisonous job must not hide the others
+                self._heed_some([job_id], now, heeded)
+
+    def _heed_oma(self, connection: Connection, ids: Iterable[str], now: datetime) -> None:
+        """Before a job is judged: its state must be where its history ends."""
+        if is_adopted(connection):
+            foreign_writes.absorb(connection, ids, now, self.policy)
+
+    def adopt_batch(self, after: str, now: datetime) -> Births | None:
+        """Give the next jobs without history, by id, their first rows; None if there are no more."""
+        return self._write(lambda c: adoption.adopt_batch(c, after, now))
 
     # --- polling and recovery runs ---------------------------------------------------------------
 

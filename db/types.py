@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, Numeric
@@ -67,6 +68,40 @@ class UTCDateTime(TypeDecorator[datetime]):
         if value is None or isinstance(value, str):  # PyMySQL gives 0000-00-00, which is no time, as text
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def zone_of(dialect: Dialect) -> ZoneInfo | None:
+    """The zone of the OMA's own times; None unless the engine was opened on an adopted database (db/adopted.py)."""
+    return getattr(dialect, "oma_fsm_zone", None)
+
+
+class OmaDateTime(UTCDateTime):
+    """A time in a column that an OMA writes too: in an adopted database local and naive, in the zone of its adoption.
+
+    A local time that came twice (clocks set back) is taken for the first. PostgreSQL keeps a time's zone itself.
+    """
+
+    cache_ok = True
+
+    def __init__(self) -> None:
+        super().__init__(fsp=3)
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Aware to what the OMA expects to read."""
+        utc, zone = super().process_bind_param(value, dialect), zone_of(dialect)
+        if utc is None or zone is None or utc.tzinfo is not None:
+            return utc
+        return utc.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | str | None, dialect: Dialect) -> datetime | None:
+        """What the OMA wrote to aware UTC; None for the zero time of its language, which no zone can hold."""
+        zone = zone_of(dialect)
+        if zone is None or not isinstance(value, datetime) or value.tzinfo is not None:
+            return super().process_result_value(value, dialect)
+        try:
+            return value.replace(tzinfo=zone, fold=0).astimezone(UTC)
+        except OverflowError:
+            return None
 
 
 class UTCTimestamp(UTCDateTime):

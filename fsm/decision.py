@@ -9,7 +9,7 @@ from fsm.evidence import Evidence
 from fsm.facts import Asked, JobFacts, Situation
 from fsm.guard import GuardVerdict
 from fsm.spec import Edge, Kind
-from fsm.states import ENDED, Asker, Effect, Ending, Event, RecoveryMethod, State, Verdict
+from fsm.states import ENDED, Asker, Effect, Ending, Event, Recorded, RecoveryMethod, State, Verdict
 from fsm.values import changed
 
 _VALIDATING = (Verdict.RUNNING, Verdict.COMPLETED, Verdict.FAILED)
@@ -38,7 +38,7 @@ _OUTCOME = {Kind.MOVE: Outcome.MOVED, Kind.STAY: Outcome.STAYED, Kind.IGNORE: Ou
 class Decision:
     """What `decide` concluded. `before` and `after` are the job; equal but for bookkeeping unless it moved."""
 
-    event: Event
+    event: Event | Recorded
     outcome: Outcome
     before: JobFacts
     after: JobFacts

@@ -77,6 +77,13 @@ class Event(StrEnum):
     VMA_UNINTELLIGIBLE = "vma_unintelligible"
 
 
+class Recorded(StrEnum):
+    """Moves that an OMA made past the machine: history keeps them, nobody can fire them."""
+
+    ADOPT = "adopt"  # the job was there before this service; its first row says where it was found
+    OMA_WRITE = "oma_write"  # the OMA wrote a status to which its workflow's events do not lead
+
+
 def event_of(verdict: Verdict) -> Event:
     """The event by which a verdict reaches a job."""
     return _EVENT_OF[verdict]

@@ -1,5 +1,7 @@
 """Why a schema does not fit or did not move; the text is for an operator."""
 
+from collections.abc import Sequence
+
 from db.errors import StoreError
 
 
@@ -62,3 +64,26 @@ class AdoptedError(MigrationError):
 
     def __init__(self) -> None:
         super().__init__("these tables were the OMA's before oma-fsm came, and stay: downgrade to the baseline at most")
+
+
+class NotAdoptedError(MigrationError):
+    """The tables are an OMA's, and nobody said in which zone its times are."""
+
+    def __init__(self, database: str, *, unfinished: bool) -> None:
+        found = "was begun to be adopted, and that was not finished" if unfinished else "is an OMA's, not yet adopted"
+        super().__init__(
+            f"{database} {found}. Nothing was changed. Look first, then adopt it:\n"
+            "    oma-fsm db adopt URL --zone ZONE --dry-run\n"
+            "    oma-fsm db adopt URL --zone ZONE\n"
+            "(ZONE: the time zone of the OMA's host, e.g. Europe/Berlin)"
+        )
+        self.database, self.unfinished = database, unfinished
+
+
+class NotForAdoptionError(MigrationError):
+    """There is nothing to adopt, or something is in the way; nothing was changed."""
+
+    def __init__(self, database: str, reasons: Sequence[str]) -> None:
+        told = reasons[0] if len(reasons) == 1 else "".join(f"\n  - {reason}" for reason in reasons)
+        super().__init__(f"{database} cannot be adopted, and nothing was changed: {told}")
+        self.database, self.reasons = database, tuple(reasons)

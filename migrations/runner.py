@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Engine, inspect, text
 
 from db import guards
+from db.adopted import adoption, learn
 from db.engine import read, redacted
 from db.models import METADATA
 from db.tables import GUARD_MODE, JOBS
 from migrations.comparison import COMPARISON, VERSION_TABLE
-from migrations.errors import GuardMismatch, SchemaMismatch, UnknownRevisionError
+from migrations.errors import GuardMismatch, NotAdoptedError, SchemaMismatch, UnknownRevisionError
 from migrations.turn import alone
 
 if TYPE_CHECKING:
@@ -31,8 +32,11 @@ __all__ = [
     "drift",
     "guard_state",
     "head",
+    "is_omas",
     "lift_guards",
+    "missing_columns",
     "require_current",
+    "require_own_or_adopted",
     "require_schema",
     "revisions",
     "upgrade",
@@ -104,10 +108,33 @@ def head() -> str:
 
 
 def require_schema(engine: Engine) -> None:
-    """SchemaMismatch, with what to do, unless the database is at the revision that this code wants."""
+    """SchemaMismatch, with what to do, unless the database is at the revision that this code wants.
+
+    From here on the engine reads and writes an adopted database's times as its OMA does.
+    """
     found = current(engine)
     if found != head():
         raise SchemaMismatch(redacted(engine.url), found, head())
+    learn(engine)
+
+
+def require_own_or_adopted(engine: Engine) -> None:
+    """NotAdoptedError for the tables of an OMA that are not, or not wholly, adopted."""
+    with read(engine) as connection:
+        if not is_omas(connection):
+            return
+        present = adoption(connection)
+    if present is None or present.finished_at is None:
+        raise NotAdoptedError(redacted(engine.url), unfinished=present is not None)
+
+
+def is_omas(connection: Connection) -> bool:
+    """True if there are jobs in a table that this service did not make: an OMA names its keys otherwise."""
+    there = inspect(connection)
+    if not there.has_table(str(JOBS.name)):
+        return False
+    own = f"fk_{JOBS.name}_vm_context_id"
+    return not any(key["name"] == own for key in there.get_foreign_keys(str(JOBS.name)))
 
 
 def require_current(engine: Engine) -> None:
@@ -144,6 +171,15 @@ def draft(engine: Engine, message: str) -> None:
 
     with alone(engine) as connection:
         command.revision(_config(connection), message, autogenerate=True, rev_id=f"{datetime.now(UTC):%Y%m%d%H%M%S}")
+
+
+def missing_columns(connection: Connection) -> dict[str, list[str]]:
+    """The columns of an OMA's tables that these tables lack, by table; nothing for tables that are not there at all."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - slow import
+
+    baseline = ScriptDirectory.from_config(_config(connection)).get_revision(revisions()[0])
+    found: dict[str, list[str]] = baseline.module.missing(inspect(connection))
+    return found
 
 
 def _here() -> Path:

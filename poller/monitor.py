@@ -13,6 +13,7 @@ from fsm.facts import Asked
 from fsm.policy import RecoveryPolicy
 from fsm.states import Asker
 from poller.poller import Poller
+from poller.report import report
 from poller.schedule import Entry
 
 log = structlog.get_logger(__name__)
@@ -48,6 +49,7 @@ class Monitor:
         self.drift = 0
         self.last_cycle_at: datetime | None = None
         self._pruned_at: datetime | None = None
+        self._unheard_of: set[tuple[str, str | None]] = set()  # (job, status) that were logged
 
     async def loop(self) -> None:
         """Look again and again; a look that fails is logged and does not end it."""
@@ -60,6 +62,7 @@ class Monitor:
 
     async def cycle(self) -> list[Finding]:
         """One look: what was found, counted and repaired."""
+        await self.heed_oma()
         scheduled = {entry.job_id for entry in self._poller.schedule}  # before the query: a job born since is no ghost
         jobs = await asyncio.to_thread(self._poller.store.polled_jobs)
         now = self._poller.observer.now()
@@ -71,6 +74,20 @@ class Monitor:
             self._pruned_at = now
             await asyncio.to_thread(self._poller.store.prune, now)
         return found
+
+    async def heed_oma(self) -> None:
+        """Take over what an OMA wrote past the machine, in a database that was adopted; before anybody is asked."""
+        heeded = await asyncio.to_thread(self._poller.store.heed_oma, self._poller.observer.now())
+        for applied in heeded.applied:
+            self._poller.metrics.count(applied.decision)
+            report(applied.decision)
+        if heeded.born:
+            log.info("Jobs that the OMA made are taken over", jobs=sorted(heeded.born))
+        for job_id, status in heeded.unknown:
+            if (job_id, status) not in self._unheard_of:
+                self._unheard_of.add((job_id, status))
+                log.error("The OMA wrote a status that this release does not know; the job is left alone",
+                          job_id=job_id, status=status)  # fmt: skip
 
     def _from_database(self, jobs: Iterable[PolledJob], now: datetime) -> Iterable[Finding]:
         for job in jobs:

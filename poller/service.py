@@ -87,6 +87,7 @@ class PollingService:
         while True:
             try:
                 await asyncio.to_thread(self.store.abandon_runs, self.observer.now())
+                await self.monitor.heed_oma()
                 await self.recovery.start(asked)
             except Exception as error:  # whatever it is, jobs wait for us: try until it works
                 log.error("Recovery cannot start; trying again", why=str(error)[:300], every_seconds=RESTART)

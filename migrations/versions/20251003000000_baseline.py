@@ -36,10 +36,9 @@ STATUSES = (
 
 def upgrade() -> None:
     """NotAnOmaError, before anything is made, if a table is there without the columns of the OMA's."""
-    tables = {CONTEXTS: _contexts(), JOBS: _jobs(), DISKS: _disks(), VOLUMES: _volumes(), CBT: _cbt()}
-    for table, items in tables.items():
-        _check(table, items)
-    for table, items in tables.items():
+    for table, absent in missing(sa.inspect(op.get_bind())).items():
+        raise NotAnOmaError(table, absent)
+    for table, items in (_tables() | {CONTEXTS: (*_contexts(), *_last_jobs())}).items():
         steps.create_table(table, *items)
     _last_job_keys()
     steps.create_index(JOBS, "status", "nbd_export_name", prefix={"nbd_export_name": 50})
@@ -59,11 +58,24 @@ def downgrade() -> None:
     steps.drop_tables(JOBS, CONTEXTS)
 
 
-def _check(table: str, items: Sequence[sa.schema.SchemaItem]) -> None:
-    if steps.has_table(table):
-        missing = {item.name for item in items if isinstance(item, sa.Column)} - steps.columns(table)
-        if missing:
-            raise NotAnOmaError(table, sorted(missing))
+def missing(there: sa.Inspector) -> dict[str, list[str]]:
+    """Columns of the OMA's that tables of these names lack."""
+    lacking = {
+        table: _names(items) - _present(there, table) for table, items in _tables().items() if there.has_table(table)
+    }
+    return {table: sorted(names) for table, names in lacking.items() if names}
+
+
+def _tables() -> dict[str, Sequence[sa.schema.SchemaItem]]:
+    return {CONTEXTS: _contexts(), JOBS: _jobs(), DISKS: _disks(), VOLUMES: _volumes(), CBT: _cbt()}
+
+
+def _names(items: Sequence[sa.schema.SchemaItem]) -> set[str]:
+    return {str(item.name) for item in items if isinstance(item, sa.Column)}
+
+
+def _present(there: sa.Inspector, table: str) -> set[str]:
+    return {column["name"] for column in there.get_columns(table)}
 
 
 def _on_sqlite() -> bool:
@@ -125,7 +137,6 @@ def _contexts() -> Sequence[sa.schema.SchemaItem]:
         *_times("created_at", "updated_at", "first_job_at", "last_job_at", "last_status_change", kind=UTCTimestamp()),
         sa.UniqueConstraint("vmware_vm_id", "vcenter_host"),
         sa.UniqueConstraint("vm_name", "vcenter_host"),
-        *_last_jobs(),
     )
 
 

@@ -188,7 +188,7 @@ def test_a_second_process_on_one_file_does_not_start_and_leaves_the_first_alone(
     async def story(on: Stage) -> None:
         from api_stage import stage  # noqa: PLC0415
 
-        from api.facade import SecondProcessError  # noqa: PLC0415
+        from db.errors import SecondProcessError  # noqa: PLC0415
 
         with pytest.raises(SecondProcessError, match="another process serves"):
             async with stage(url, vma=StubVma()):

@@ -45,9 +45,11 @@ _DIALECTS = {
 _DIALECTS["mariadb"] = _DIALECTS["mysql"]
 
 
-def make_oma_tables(engine: Engine) -> None:
-    """The tables as an OMA makes them itself."""
-    dump = (Path(__file__).parent / "oma_schema.sql").read_text().format(**_DIALECTS[engine.dialect.name])
+def make_oma_tables(engine: Engine, collation: str = "utf8mb4_general_ci") -> None:
+    """The tables as an OMA makes them itself; `collation` counts on MariaDB."""
+    words = _DIALECTS[engine.dialect.name]
+    words = words | {"options": words["options"].replace("utf8mb4_general_ci", collation)}
+    dump = (Path(__file__).parent / "oma_schema.sql").read_text().format(**words)
     for statement in "".join(line for line in dump.splitlines(True) if not line.startswith("--")).split(";"):
         if statement.strip():
             run(engine, statement)

@@ -165,14 +165,14 @@ def test_a_start_keeps_the_specification(migrated_url: str) -> None:
     started = service(migrated_url)
     started.prepare()
     assert kept(started.engine, spec_hash()) == snapshot()
-    started.engine.dispose()
+    started.close()
 
 
 def test_a_start_on_an_empty_database_keeps_it_too(database_url: str) -> None:
     started = service(database_url)
     started.prepare()
     assert kept(started.engine, spec_hash()) == snapshot()
-    started.engine.dispose()
+    started.close()
 
 
 def test_a_start_refuses_unknown_states_and_changes_nothing(migrated_url: str) -> None:
@@ -183,7 +183,7 @@ def test_a_start_refuses_unknown_states_and_changes_nothing(migrated_url: str) -
         refusing.prepare()
     assert rows(refusing.engine, "replication_jobs") == before
     assert rows(refusing.engine, "spec_versions", "hash") == []
-    refusing.engine.dispose()
+    refusing.close()
 
 
 def test_a_database_that_comes_back_with_unknown_states_is_waited_for_aloud(
@@ -221,4 +221,4 @@ def test_a_job_that_was_given_a_known_state_is_served_again(migrated_url: str) -
         connection.exec_driver_sql("UPDATE replication_jobs SET status = 'replicating'")
     started.prepare()
     assert [p.job_id for p in Store(started.engine, DEFAULT_POLICY).polled_jobs()] == ["job-odd"]
-    started.engine.dispose()
+    started.close()

@@ -1,0 +1,188 @@
+"""One process serves a database: the claim to it, a lock that goes with its process.
+
+SQLite: a lock file beside the database. PostgreSQL, MariaDB: a session lock of the server on a connection of its own,
+which the server drops when it has been silent for `silence` seconds. A claim saves questions and
+confusion; what makes writes correct is their compare-and-swap, so losing it is a loud message and not an end.
+"""
+
+import hashlib
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+import structlog
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, Engine, delete, insert, inspect, select, text
+from sqlalchemy.exc import DBAPIError
+
+from db.engine import read, redacted, write
+from db.errors import SecondProcessError
+from db.tables import HOLDER
+
+log = structlog.get_logger(__name__)
+SILENCE: Final = 60  # seconds after which a server takes a holder for dead; look at the claim four times as often
+_DROP_SILENT: Final = {
+    "postgresql": "SET idle_session_timeout = '{}s'",
+    "mysql": "SET SESSION wait_timeout = {}",
+    "mariadb": "SET SESSION wait_timeout = {}",
+}
+
+
+class _Lock(Protocol):
+    def take(self) -> bool: ...
+    def held(self) -> bool: ...
+    def drop(self) -> None: ...
+
+
+class Sole:
+    """The claim of this process to one database. Safe from any thread."""
+
+    def __init__(self, engine: Engine, doing: str = "serving", silence: int = SILENCE) -> None:
+        self._engine, self._doing = engine, doing
+        self._lock = _lock_for(engine, silence)
+        self._turn = threading.Lock()
+        self._mine = False
+
+    def take(self) -> None:
+        """Claim the database, unless we have it. SecondProcessError if another process has it."""
+        with self._turn:
+            if not (self._mine and self._lock.held()) and not self._lock.take():
+                raise SecondProcessError(redacted(self._engine.url), _holder(self._engine))
+            self._mine = True
+
+    def sign(self, now: datetime) -> None:
+        """Leave word of who we are, for whoever is refused."""
+        row = {"id": 1, "host": socket.gethostname()[:255], "pid": os.getpid(), "doing": self._doing, "since": now}
+        with write(self._engine) as connection:
+            connection.execute(delete(HOLDER))
+            connection.execute(insert(HOLDER).values(row))
+
+    def check(self) -> bool:
+        """True if the claim stands; one that was lost is logged and taken again if it can be."""
+        with self._turn:
+            if not self._mine or self._lock.held():
+                return True
+            return self._again()
+
+    def _again(self) -> bool:
+        where = redacted(self._engine.url)
+        with suppress(DBAPIError):
+            if self._lock.take():
+                log.error("The claim to the database was lost, and is taken again", database=where)
+                return True
+        log.error("The claim to the database is lost: another process may serve it too; stop one of them",
+                  database=where)  # fmt: skip
+        return False
+
+    def release(self) -> None:
+        """Let go of the database."""
+        with self._turn:
+            self._lock.drop()
+            self._mine = False
+
+
+@contextmanager
+def claimed(engine: Engine, doing: str, silence: int) -> Iterator[Sole]:
+    """The database to ourselves for a while. SecondProcessError."""
+    sole = Sole(engine, doing, silence)
+    sole.take()
+    try:
+        yield sole
+    finally:
+        sole.release()
+
+
+def _holder(engine: Engine) -> str | None:
+    """Who serves the database, as far as is known."""
+    with read(engine) as connection:
+        if not inspect(connection).has_table(HOLDER.name):
+            return None
+        row = connection.execute(select(HOLDER)).one_or_none()
+    return (
+        None if row is None else f"process {row.pid} on {row.host}, {row.doing} it since {row.since:%Y-%m-%d %H:%M:%S}Z"
+    )
+
+
+def _lock_for(engine: Engine, silence: int) -> _Lock:
+    if engine.dialect.name != "sqlite":
+        return _SessionLock(engine, silence)
+    name = engine.url.database
+    return _NoLock() if name in (None, "", ":memory:") else _FileLock(Path(str(name)).with_suffix(".lock"))
+
+
+class _NoLock:
+    """A database in memory is nobody else's."""
+
+    def take(self) -> bool:
+        return True
+
+    def held(self) -> bool:
+        return True
+
+    def drop(self) -> None:
+        """Nothing to let go of."""
+
+
+class _FileLock:
+    """The operating system lets go of it when the process dies."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = FileLock(path, thread_local=False)
+
+    def take(self) -> bool:
+        try:
+            self._file.acquire(timeout=0)
+        except Timeout:
+            return False
+        return True
+
+    def held(self) -> bool:
+        return True
+
+    def drop(self) -> None:
+        self._file.release(force=True)
+
+
+class _SessionLock:
+    """The server lets go of it when the connection ends."""
+
+    def __init__(self, engine: Engine, silence: int) -> None:
+        self._engine, self._silence = engine, silence
+        self._connection: Connection | None = None
+
+    def take(self) -> bool:
+        from sqlalchemy_dlock.factory import create_sadlock  # noqa: PLC0415 # not needed on SQLite
+
+        self.drop()
+        connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        connection.detach()  # closed for good at the end, not given back to the pool with the lock
+        connection.execute(text(_DROP_SILENT[self._engine.dialect.name].format(self._silence)))
+        if create_sadlock(connection, self._name).acquire(block=False):
+            self._connection = connection
+            return True
+        connection.close()
+        return False
+
+    def held(self) -> bool:
+        if self._connection is None:
+            return False
+        try:
+            return self._connection.scalar(select(1)) == 1
+        except DBAPIError:
+            return False
+
+    def drop(self) -> None:
+        if self._connection is not None:
+            with suppress(DBAPIError):
+                self._connection.close()
+        self._connection = None
+
+    @property
+    def _name(self) -> str:
+        # MariaDB's names are the whole server's, and at most 64 characters long.
+        return "oma-fsm-serve-" + hashlib.sha256(str(self._engine.url.database).encode()).hexdigest()[:32]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from guard_rows import move
-from rows import put_vm, rows, run
+from rows import make_oma_tables, put_vm, rows, run
 from servers import SERVERS, empty, missing
 from sqlalchemy import Engine, make_url
 from store_builders import MIB, NOW, OPERATOR, Vm
@@ -155,8 +155,11 @@ def test_guards_go_with_the_schema_and_come_back_with_it(engine: Engine) -> None
     assert move(engine, vm.job_id, status="replicating", ending=None) is not None
 
 
-def test_what_an_oma_left_behind_can_be_guarded_and_goes_on(engine: Engine) -> None:
-    """Ends without ending or time of end, and jobs under way."""
+@pytest.mark.parametrize("tables", ["ours", "an OMA's"])
+def test_what_an_oma_left_behind_can_be_guarded_and_goes_on(engine: Engine, tables: str) -> None:
+    """Ends without ending or time of end, and jobs under way; on MariaDB in columns that ignore case."""
+    if tables != "ours":
+        make_oma_tables(engine)
     runner.upgrade(engine, BEFORE)
     for state in State:
         put_vm(engine, state, state)
@@ -167,6 +170,11 @@ def test_what_an_oma_left_behind_can_be_guarded_and_goes_on(engine: Engine) -> N
     assert store.fire("job-initializing", Event.FAIL, NOW, asked=OPERATOR).decision.moved
     assert move(engine, "job-completed", version=0, progress_percent=100.0) is None
     assert [row["seq"] for row in rows(engine, "job_history", "seq")] == [2, 2]
+    assert move(engine, "job-attaching", status="configuring") is None
+    assert move(engine, "job-attaching", status="Configuring") is not None
+    assert move(engine, "job-attaching", version=0, status="Attaching") is not None
+    run(engine, "DELETE FROM replication_jobs")
+    assert rows(engine, "job_history") == []
 
 
 def test_jobs_in_unknown_states_stop_the_upgrade_before_anything_changes(engine: Engine) -> None:
@@ -192,6 +200,8 @@ def test_an_adopted_database_takes_them_and_stays_adopted(engine: Engine) -> Non
     assert runner.guard_state(engine) == (guards.Mode.ADOPTED, [])
     with pytest.raises(UnguardableError):
         runner.upgrade(engine, adopted=False)
+    with pytest.raises(UnguardableError), write(engine) as connection:
+        guards.install(connection, adopted=False)
     assert runner.guard_state(engine) == (guards.Mode.ADOPTED, [])
     run(engine, "DELETE FROM replication_jobs")
     runner.upgrade(engine, adopted=False)

@@ -5,12 +5,13 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import pytest
-from rows import make_oma_tables, put
+from rows import column_names, make_oma_tables, put, tables
 from servers import kinds
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 
 from db.engine import read, write
 from db.foreign import FOREIGN
+from db.tables import HISTORY
 from fsm.states import ENDED, State
 
 ZONE: Final = ZoneInfo("Europe/Berlin")
@@ -97,3 +98,22 @@ def seen(engine: Engine, query: str, **values: Any) -> list[Any]:
     """What a raw query gives."""
     with read(engine) as connection:
         return [tuple(row) for row in connection.execute(text(query), values)]
+
+
+def statuses(engine: Engine) -> dict[str, str | None]:
+    """The status of each job."""
+    return dict(seen(engine, "SELECT id, status FROM replication_jobs"))
+
+
+def everything(engine: Engine) -> dict[str, Any]:
+    """All columns and rows of all tables."""
+    names = sorted(tables(engine))
+    return {name: (column_names(engine, name), seen(engine, f"SELECT * FROM {name}")) for name in names}  # noqa: S608
+
+
+def births(engine: Engine) -> dict[str, Any]:
+    """The first row of each job's history, of jobs that have no other."""
+    with read(engine) as connection:
+        found = connection.execute(select(HISTORY).order_by(HISTORY.c.id)).all()
+    assert len({row.job_id for row in found}) == len(found), "one row each"
+    return {row.job_id: row for row in found}

@@ -110,7 +110,7 @@ def _adopted() -> DatabaseGuard:
     permitted = permits(_MOVE, allowed(Mode.ADOPTED))
     moved = f"(NEW.version <> OLD.version OR NOT ({_SAME}))"
     illegal = f"(NEW.version <> OLD.version + 1 OR NOT {permitted})"
-    condition = f"BINARY OLD.status IN ({listed(rules.OVER)}) AND {moved} AND {illegal}"
+    condition = f"BINARY OLD.status IN ({listed(rules.OVER)}) AND {moved} AND NOT ({rules.OMAS_WORD}) AND {illegal}"
     return _guard(rules.JOB_UPDATE, JOBS, "BEFORE UPDATE", (condition, _MAY_NOT_GO))
 
 

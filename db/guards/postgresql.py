@@ -98,6 +98,7 @@ def _adopted() -> DatabaseGuard:
     body = f"""
 BEGIN
   IF OLD.status IN ({listed(rules.OVER)}) AND ({_MOVED} OR NEW.version <> OLD.version)
+    AND NOT ({rules.OMAS_WORD})
     AND (NEW.version <> OLD.version + 1 OR NOT {permits(_FROM_TO, allowed(Mode.ADOPTED))}) THEN
     {_refuse(_may_not_go())}
   END IF;

@@ -31,6 +31,11 @@ BIRTH_VERSION: Final = 1
 BORN: Final = (
     f"a job begins {BIRTH}, at version {BIRTH_VERSION}, without ending and completed_at; let the API create it"
 )
+# What an OMA may do to an end: contradict one that was only inferred; and an end of its own is given an ending.
+OMAS_WORD: Final = (
+    f"NEW.version = OLD.version AND (COALESCE(OLD.ending, '') = '{Ending.INFERRED.value}'"
+    " OR (OLD.ending IS NULL AND NEW.status = OLD.status))"
+)
 NO_GAPS: Final = "history has no gaps: after the last row of a job comes the row of its next version"
 ONLY_ADDED: Final = "history is only ever added to"
 GOES_WITH_JOB: Final = "history goes only with its whole job"

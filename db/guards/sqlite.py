@@ -63,7 +63,7 @@ def _update() -> DatabaseGuard:
 def _adopted() -> DatabaseGuard:
     moves = allowed(Mode.ADOPTED)
     condition = (
-        f"OLD.status IN ({listed(rules.OVER)}) AND {_MOVED}\n"
+        f"OLD.status IN ({listed(rules.OVER)}) AND {_MOVED} AND NOT ({rules.OMAS_WORD})\n"
         f"  AND (NEW.version IS NOT OLD.version + 1 OR NOT {_permits(moves)})"
     )
     return _guard(rules.JOB_UPDATE, JOBS, "BEFORE UPDATE OF status, version, ending", condition, _refusals(moves))

@@ -20,6 +20,7 @@ from oma_world import (
 )
 from rows import tables
 from sqlalchemy import Engine
+from unguarded import unguarded
 
 from api.facade import OmaFsm
 from api.settings import Settings
@@ -181,8 +182,9 @@ def test_a_service_starts_on_an_adopted_database_and_knows_its_zone(store: Store
 
 def test_a_state_of_another_release_of_ours_is_still_refused_on_an_adopted_database(store: Store) -> None:
     store.require_known_states()
-    sql(store.engine, "UPDATE job_history SET to_state = 'verifying' WHERE job_id = 'job-replicating'")
-    sql(store.engine, "UPDATE replication_jobs SET status = 'verifying' WHERE id = 'job-replicating'")
+    with unguarded(store.engine):
+        sql(store.engine, "UPDATE job_history SET to_state = 'verifying' WHERE job_id = 'job-replicating'")
+        sql(store.engine, "UPDATE replication_jobs SET status = 'verifying' WHERE id = 'job-replicating'")
     with pytest.raises(UnknownStatesError) as refused:
         store.require_known_states()
     assert refused.value.jobs == [("job-replicating", "verifying")]

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from oma_world import CREATED, ENDED_AT, NOW, ZONE, job, local, make_oma, seen, sql
 from sqlalchemy import Engine, RowMapping
+from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
+from unguarded import unguarded
 
 from db import views
 from db.adopted import learn
@@ -199,9 +201,22 @@ def test_a_step_that_a_guard_refuses_is_recorded_as_the_omas_own(store: Store) -
     ("before", "wrote"),
     [("completed", "replicating"), ("failed", "pending"), ("cancelled", "attaching"), ("completed", "failed")],
 )
-def test_a_write_over_a_confirmed_end_is_put_back_aloud(store: Store, before: str, wrote: str) -> None:
+def test_a_write_over_a_confirmed_end_is_refused_by_the_database(store: Store, before: str, wrote: str) -> None:
     job_id, stood = f"job-{before}", status(store, f"job-{before}")
-    oma_writes(store, job_id, wrote)
+    with pytest.raises(DBAPIError, match="oma-fsm: "):
+        oma_writes(store, job_id, wrote)
+    assert (status(store, job_id), store.heed_oma(LATER).put_right) == (stood, [])
+
+
+@pytest.mark.parametrize(
+    ("before", "wrote"), [("completed", "replicating"), ("failed", "pending"), ("cancelled", "attaching")]
+)
+def test_what_was_written_over_a_confirmed_end_while_the_guards_were_down_is_put_back_aloud(
+    store: Store, before: str, wrote: str
+) -> None:
+    job_id, stood = f"job-{before}", status(store, f"job-{before}")
+    with unguarded(store.engine):
+        oma_writes(store, job_id, wrote)
     with capture_logs() as logs:
         heeded = store.heed_oma(LATER)
     assert (status(store, job_id), edges(store, job_id), heeded.put_right) == (stood, [], [job_id])
@@ -301,5 +316,6 @@ def test_one_job_that_cannot_be_taken_over_does_not_hide_the_others(
 
 def test_a_database_of_our_own_is_not_looked_through(own_store: Store) -> None:
     learn(own_store.engine)
-    job(own_store.engine, "fresh", "replicating", created_at=CREATED, updated_at=ENDED_AT, started_at=None)
+    with unguarded(own_store.engine):
+        job(own_store.engine, "fresh", "replicating", created_at=CREATED, updated_at=ENDED_AT, started_at=None)
     assert own_store.heed_oma(LATER).born == {}

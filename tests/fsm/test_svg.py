@@ -122,6 +122,60 @@ def test_nothing_lies_on_anything_else_in_any_diagram(diagram: Diagram) -> None:
     check(diagram)
 
 
+def drawn(ends: list[tuple[str, str]], *groups: Group, note: str | None = None) -> Picture:
+    """The checked picture of arrows between nodes of one letter; w to z are ends."""
+    ids = sorted({i for pair in ends for i in pair} - {g.id for g in groups})
+    nodes = tuple(Node(i, i, Role.ENDED if i in "wxyz" else Role.ACTIVE) for i in ids)
+    arrows = tuple(Arrow(s, t, Tone.PLAIN, (), note=note) for s, t in ends)
+    return check(Diagram("drawn", "", "", nodes, arrows, groups))
+
+
+def test_a_bent_line_that_ends_at_the_height_of_another_is_moved_off_it() -> None:
+    drawn([("c", "w"), ("a", "w"), ("z", "d"), ("z", "a"), ("b", "y"), ("b", "y")])
+
+
+def test_a_tall_note_on_a_loop_stays_clear_of_the_group_above() -> None:
+    inner, outer = Group("in", "in", ("a", "b", "c")), Group("out", "out", ("in", "d"))
+    drawn(
+        [("a", "c"), ("d", "d"), ("in", "d"), ("b", "c")],
+        inner,
+        outer,
+        note="refused once more for a long reason " * 12,
+    )
+
+
+def test_an_inner_loop_does_not_make_the_outer_group_narrower() -> None:
+    loops = [("a", "a"), ("b", "b")]
+    picture = drawn(loops, Group("in", "in", ("a",)), Group("out", "out", ("in", "b")))
+    wide = check(Diagram("wide", "", "", *_unequal(loops)))
+    assert wide.groups["in"].right < wide.groups["out"].right
+    assert picture.groups["in"].right < picture.groups["out"].right
+
+
+def _unequal(loops: list[tuple[str, str]]) -> tuple[tuple[Node, ...], tuple[Arrow, ...], tuple[Group, ...]]:
+    nodes = tuple(Node(i, i, Role.SETUP) for i in "ab")
+    arrows = tuple(Arrow(s, t, Tone.PLAIN, (), note="a long reason" if s == "a" else None) for s, t in loops)
+    return nodes, arrows, (Group("in", "in", ("a",)), Group("out", "out", ("in", "b")))
+
+
+def test_loops_lie_within_each_other() -> None:
+    there = [("a", "c"), ("a", "d"), ("a", "c"), ("a", "b"), ("b", "c"), ("c", "d")]
+    back = [(target, source) for source, target in there]
+    assert drawn(there).crossings() == 0
+    assert drawn(back).crossings() == 0
+    assert drawn([*there, *back]).crossings() == 0
+    assert drawn([*there, ("d", "x")]).crossings() == 0
+
+
+def test_loops_that_would_cross_go_along_different_sides() -> None:
+    assert drawn([("a", "c"), ("b", "d"), ("a", "d")]).crossings() == 0
+
+
+def test_of_many_arrows_between_neighbours_two_go_straight_and_the_others_around() -> None:
+    picture = drawn([("a", "b")] * 4 + [("b", "a")], note="why")
+    assert sorted(len(arrow.points) for arrow in picture.arrows) == [2, 2, 4, 4, 4]
+
+
 # --- beauty -----------------------------------------------------------------------------------------
 
 
@@ -160,6 +214,8 @@ def test_a_group_is_left_at_its_border() -> None:
     picture = check(whole())
     arrow = next(a for a in picture.arrows if a.source == "active")
     assert arrow.points[0][0] == picture.groups["active"].right
+    assert arrow.dotted
+    assert not any(a.dotted for a in picture.arrows if a.source in picture.nodes)
 
 
 # --- text -------------------------------------------------------------------------------------------

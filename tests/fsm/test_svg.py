@@ -137,11 +137,22 @@ def test_a_bent_line_that_ends_at_the_height_of_another_is_moved_off_it() -> Non
 def test_a_tall_note_on_a_loop_stays_clear_of_the_group_above() -> None:
     inner, outer = Group("in", "in", ("a", "b", "c")), Group("out", "out", ("in", "d"))
     drawn(
-        [("a", "c"), ("d", "d"), ("in", "d"), ("b", "c")],
+        [("a", "c"), ("d", "d"), ("b", "c")],
         inner,
         outer,
         note="refused once more for a long reason " * 12,
     )
+
+
+def test_a_loop_of_a_group_is_told_outside_of_it() -> None:
+    picture = drawn([("g", "a"), ("b", "b")], Group("g", "g", ("a", "b")), note="over and over")
+    (text, *_), group = picture.arrows[0].texts, picture.groups["g"]
+    assert text.left > group.right
+
+
+def test_the_name_of_a_group_makes_way_for_an_arrow() -> None:
+    group = Group("g", "a name that is far too long for this", ("b",))
+    assert drawn([("a", "b")], group).heads[0].right < drawn([("b", "b")], group).heads[0].right
 
 
 def test_an_inner_loop_does_not_make_the_outer_group_narrower() -> None:

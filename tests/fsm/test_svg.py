@@ -14,6 +14,7 @@ from svg_samples import NASTY, SAMPLES
 
 from fsm.render.model import Arrow, Caption, Diagram, Group, Node, Role, Tone
 from fsm.render.svg import svg
+from fsm.render.svg.labels import of_arrow
 from fsm.render.svg.text import Run as Words
 from fsm.render.svg.text import Style, clean, short, width, wrap
 from fsm.render.views import whole
@@ -269,6 +270,14 @@ def test_two_pictures_in_one_page_have_no_id_or_rule_in_common() -> None:
         style = text.split("<style>")[1].split("</style>")[0]
         scope = text.split('id="')[1].split('"')[0]
         assert all(line.startswith(f"#{scope} ") for line in style.strip().splitlines())
+
+
+def test_a_limit_stays_on_one_line() -> None:
+    caption = Caption("vma_not_found", "lost", ("absence ripe (>= 3 like answers over 1m, >= 30s) and > 90 % done",))
+    arrow = Arrow("a", "b", Tone.PLAIN, (caption,))
+    for wide in range(60, 300, 7):
+        lines = ["".join(run.text for run in line.runs) for _, line in of_arrow(arrow, wide).lines]
+        assert not [line for line in lines if line.endswith((">=", ">", "90")) or line.startswith("%")]
 
 
 def test_wrapped_lines_fit_and_lose_nothing() -> None:

@@ -60,6 +60,7 @@ class DrawnArrow:
     tone: str
     edges: str
     points: tuple[Point, ...]
+    dotted: bool  # it begins with a dot
     texts: tuple[Rect, ...]
 
     @property
@@ -140,6 +141,7 @@ def _arrow(group: ElementTree.Element) -> DrawnArrow:
         int(group.attrib["data-arrow"]),
         *(group.attrib[f"data-{k}"] for k in ("source", "target", "tone", "edges")),
         (*line[:-1], tip),
+        group.find(f"{NS}circle") is not None,
         tuple(_texts(group)),
     )
 

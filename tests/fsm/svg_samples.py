@@ -2,8 +2,9 @@
 
 from fsm.render.model import Arrow, Caption, Diagram, Group, Node, Role, Tone
 from fsm.render.views import of, whole
-from fsm.spec import EDGES
+from fsm.spec import EDGES, Kind
 
+MOVES = [e for e in EDGES if e.kind is Kind.MOVE]
 NASTY = "< > & \" ' ; : # ]]> <script>\n\t\x00\x1b[31m\ud800 \u202egnp\u202c 😀 日本語 " + "Wm" * 60
 
 
@@ -14,25 +15,25 @@ def _caption(event: str, *guards: str, effects: tuple[str, ...] = ()) -> Caption
 def happy() -> Diagram:
     """From birth to a confirmed completion."""
     names = {"create", "attach", "configure", "ready_attaching", "ready", "start", "vma_completed"}
-    edges = [e for e in EDGES if e.event.value in names and not set(e.sources) & {"completed", "failed"}]
+    edges = [e for e in MOVES if e.event.value in names and not set(e.sources) & {"completed", "failed"}]
     return of("happy", "The happy path", "From creation to a completion that the VMA confirmed.", edges)
 
 
 def recovery() -> Diagram:
     """What the answers of the VMA do."""
-    edges = [e for e in EDGES if e.event.value.startswith("vma_")]
+    edges = [e for e in MOVES if e.event.value.startswith("vma_")]
     return of("recovery", "Recovery", "What becomes of a job when the VMA is asked about it.", edges)
 
 
 def operator() -> Diagram:
     """What a person can do."""
-    edges = [e for e in EDGES if any(g.name == "by_operator" for g in e.guards)]
+    edges = [e for e in MOVES if any(g.name == "by_operator" for g in e.guards)]
     return of("operator", "By hand", "What an operator can decide, with name and reason.", edges)
 
 
 def neighbourhood() -> Diagram:
     """One state, what leads in and out, and at which events a job stays."""
-    edges = [e for e in EDGES if "replicating" in e.sources or e.target == "replicating"]
+    edges = [e for e in MOVES if "replicating" in e.sources or e.target == "replicating"]
     base = of("replicating", "Around replicating", "What leads in, what leads out, and what keeps a job there.", edges)
     inner = (
         _caption("vma_running", effects=("record_progress",)),

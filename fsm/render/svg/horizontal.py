@@ -83,6 +83,8 @@ def _written(planned: Plan, room: _Room) -> tuple[Widths, float]:
     axes = tuple(_axis(planned, column) for column in planned.columns)
     columns = tuple(_column(planned, x, axis, boxes, room) for x, axis in zip(planned.columns, axes, strict=True))
     texts: dict[int, Label] = {}
+    for column, wide in zip(planned.columns, columns, strict=True):
+        boxes.update((n, write.of_node(planned.tree.nodes[n], wide - 2 * _BOX)) for n in column.nodes)
     for column, axis, wide in zip(planned.columns, axes, columns, strict=True):
         texts.update(_spines(planned, column, wide - axis))
         for loop in (*column.west, *column.east):

@@ -1,5 +1,6 @@
 """What is written on an arrow or in a box: lines of text, measured."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
@@ -67,7 +68,7 @@ def _captions(captions: Iterable[Caption], width: float) -> list[tuple[Line, ...
 
 def _caption(caption: Caption, width: float) -> Iterator[Line]:
     event = Run(caption.event, Style.EVENT)
-    guards = Run(f"{GLUE}· ".join(caption.guards), Style.GUARD)
+    guards = Run(f"{GLUE}· ".join(map(_glued, caption.guards)), Style.GUARD)
     if width >= INLINE:
         yield from wrap([event, guards], width)
     else:
@@ -76,6 +77,11 @@ def _caption(caption: Caption, width: float) -> Iterator[Line]:
     if caption.effects:
         effects = ", ".join(str(effect).replace("_", " ") for effect in caption.effects)
         yield from wrap([Run(f"→{GLUE}{effects}", Style.EFFECT)], width)
+
+
+def _glued(text: str) -> str:
+    """A limit stays on one line: `>= 30m`, `90 %`."""
+    return re.sub(r"(?<=[<>=]) (?=\d)|(?<=\d) (?=%)", GLUE, text)
 
 
 def _stacked(blocks: Iterable[tuple[Line, ...]], number: int | None) -> Label:

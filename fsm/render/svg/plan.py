@@ -97,9 +97,25 @@ def _loop(columns: tuple[Column, ...], at: int, tree: Tree, number: int, arrow: 
     hairpin = arrow.target in tree.leaves(arrow.source)
     container = tree.common(arrow.source, arrow.target)
     depth = tree.depth(container) + 1 if container else 0
+    loop = Loop(number, arrow.source, arrow.target, container, depth, hairpin)
     if len(columns) == 2:
         side = column.west if at == 0 else column.east
     else:
         down = column.span(tree, arrow.source)[0] < column.nodes.index(arrow.target)
-        side = column.east if down or hairpin else column.west
-    side.append(Loop(number, arrow.source, arrow.target, container, depth, hairpin))
+        sides = (column.east, column.west) if down or hairpin else (column.west, column.east)
+        side = min(sides, key=lambda others: sum(_interlocked(column, tree, loop, other) for other in others))
+    side.append(loop)
+
+
+def _interlocked(column: Column, tree: Tree, one: Loop, other: Loop) -> bool:
+    """They would cross on one side: each begins or ends within the other."""
+    if one.hairpin or other.hairpin:
+        return False
+    (a, b), (c, d) = sorted(_stretch(column, tree, loop) for loop in (one, other))
+    return a < c < b < d
+
+
+def _stretch(column: Column, tree: Tree, loop: Loop) -> tuple[int, int]:
+    """From the upper place's last node to the lower one's first."""
+    upper, lower = sorted(column.span(tree, place) for place in (loop.source, loop.target))
+    return upper[1], lower[0]

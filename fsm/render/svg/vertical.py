@@ -30,7 +30,7 @@ _BOX: Final = 11.0  # above and below what is written in a box
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One horizontal stretch: at which place, how much it needs above and below, in which group it must stay."""
+    """One horizontal stretch: at which place, how much it needs above and below, below which group's name."""
 
     var: Var
     place: str
@@ -149,7 +149,6 @@ def _rows(system: System, rows: Sequence[Row]) -> None:
         system.floor(row.var, row.up)
         if row.container is not None:
             system.apart(("top", row.container), row.var, HEADER + row.up)
-            system.apart(row.var, ("bottom", row.container), PAD + row.down)
     for upper, lower in pairwise(rows):
         system.apart(upper.var, lower.var, _between(upper, lower))
 

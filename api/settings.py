@@ -43,8 +43,8 @@ class Settings(BaseSettings):
     port: int = Field(8477, ge=0, le=65535, description="port the API listens on; 0: any free one")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG logs every poll")
     log_format: Literal["json", "console"] = Field("console", description="json for machines, console for people")
-    vma: VmaSettings = Field(VmaSettings(), description="how the VMA is asked")
     keep_polls_days: float = Field(90, gt=0, description="how long an ended job's polls and refusals are kept, days")
+    vma: VmaSettings = Field(VmaSettings(), description="how the VMA is asked")
     policy: RecoveryPolicy = Field(RecoveryPolicy(), description="the thresholds of the rules")
 
     @field_validator("database_url")

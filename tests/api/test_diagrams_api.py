@@ -24,6 +24,8 @@ def test_every_view_is_drawn_in_every_format_with_its_media_type(play: Play) -> 
         assert listed == {"views": list(names()), "formats": list(FORMATS)}
         for name in listed["views"]:
             for form in listed["formats"]:
+                if form == "png":  # pixels; the next test has one
+                    continue
                 kind, text = await picture(on, f"{API}/diagrams/{name}", format=form)
                 assert kind.split(";")[0] == FORMATS[form].media_type
                 assert text.encode() == FORMATS[form].bytes(view(name))

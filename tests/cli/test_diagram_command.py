@@ -72,7 +72,7 @@ def test_a_file_is_written_in_the_format_that_its_name_says(tmp_path: Path) -> N
     ("arguments", "why"),
     [
         (("machina",), "no view 'machina'; known are machine, happy, recovery, operator, state:initializing"),
-        (("machine", "-f", "pdf"), "no format 'pdf'; known are mermaid, dot, table, ascii"),
+        (("machine", "-f", "pdf"), "no format 'pdf'; known are mermaid, dot, table, svg, png, ascii"),
         (("--state", "failed", "--fleet"), "of --state, --job and --fleet only one can be shown"),
         (("--check", "--write"), "not with each other"),
         (("--check", "--fleet"), "go with files only"),

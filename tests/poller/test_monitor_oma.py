@@ -5,6 +5,7 @@ from sqlalchemy import event, insert
 from structlog.testing import capture_logs
 from world import World, run
 
+from db import guards
 from db.adopted import learn
 from db.engine import write
 from db.tables import ADOPTION
@@ -24,6 +25,7 @@ def world(world: World) -> World:
     now = world.clock.time
     with write(world.engine) as connection:
         connection.execute(insert(ADOPTION).values(id=1, zone="UTC", adopted_at=now, finished_at=now))
+        guards.install(connection, adopted=True)
     learn(world.engine)
     return world
 

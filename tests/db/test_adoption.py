@@ -20,6 +20,7 @@ from oma_world import (
     statuses,
 )
 from rows import oma_columns, oma_rows, tables
+from servers import kinds
 from sqlalchemy import Engine, select
 
 import db.adoption
@@ -39,6 +40,12 @@ from migrations.adopt import adopt
 from migrations.errors import NotAdoptedError, NotForAdoptionError
 
 BASELINE, *_ = runner.revisions()
+
+
+@pytest.fixture(scope="session", params=[k for k in kinds() if k != "postgresql"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """An OMA's database is a MariaDB; SQLite beside it, where there is none."""
+    return str(request.param)
 
 
 @pytest.fixture

@@ -66,7 +66,17 @@ def test_the_same_is_refused_where_no_oma_writes(strict: Engine, statement: str)
 
 
 @pytest.mark.parametrize("status", [*ACTIVE, *FOREIGN, "some new status", "failed/manual"])
-@pytest.mark.parametrize(("state", "ending"), [p for p in PLACES if p[0] in ENDED], ids=str)
+@pytest.mark.parametrize("state", ENDED)
+def test_an_end_that_was_only_inferred_gives_way_to_an_omas_word(adopted: Engine, state: State, status: str) -> None:
+    """Its workflow knows better than our silence; what it wrote becomes an event. It cannot pass for a move of ours."""
+    assert move(adopted, job_at(state, Ending.INFERRED), version=0, status=status) is None
+    assert move(adopted, job_at(state, Ending.INFERRED), version=2, status=status, ending=None) is not None
+
+
+@pytest.mark.parametrize("status", [*ACTIVE, *FOREIGN, "some new status", "failed/manual"])
+@pytest.mark.parametrize(
+    ("state", "ending"), [p for p in PLACES if p[0] in ENDED and p[1] is not Ending.INFERRED], ids=str
+)
 def test_an_end_is_held_against_an_old_oma(adopted: Engine, state: State, ending: Ending | None, status: str) -> None:
     """Such as `completed -> replicating`, with and without what would look like our own move."""
     assert move(adopted, job_at(state, ending), version=0, status=status) is not None

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from oma_world import CREATED, ENDED_AT, NOW, ZONE, job, local, make_oma, seen, sql
+from servers import kinds
 from sqlalchemy import Engine, RowMapping
 from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
@@ -26,6 +27,12 @@ SET_UP = (
     "UPDATE replication_jobs SET status = :status, setup_progress_percent = :percent, updated_at = :at WHERE id = :id"
 )
 FAILS = "UPDATE replication_jobs SET status = :status, error_message = :why, completed_at = :at WHERE id = :id"
+
+
+@pytest.fixture(scope="session", params=[k for k in kinds() if k != "postgresql"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """An OMA's database is a MariaDB; SQLite beside it, where there is none."""
+    return str(request.param)
 
 
 @pytest.fixture

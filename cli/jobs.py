@@ -107,15 +107,16 @@ def _history(rows: list[Mapping[str, Any]]) -> Table:
 
 
 def _refusals(rows: list[Mapping[str, Any]]) -> Table:
+    from db import refusals  # noqa: PLC0415 # slow import
+
     table = Table(title="did not move", title_justify="left", box=None, pad_edge=False)
     for name in ("at", "event", "state", "times", "rule", "asked by", "because"):
         table.add_column(name, overflow="fold")
     for row in rows:
         by = row["asked_by"] + (f" ({row['actor']})" if row["actor"] else "")
-        because = "; ".join(f"{v['name']}: wants {v['limit']}, is {v['observed']}" for v in row["verdicts"])
         table.add_row(
             _time(row["last_at"]), row["event"], row["state"], str(row["times"]), row["edge"] or row["outcome"], by,
-            because,
+            refusals.because(row),
         )  # fmt: skip
     return table
 

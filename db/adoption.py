@@ -1,17 +1,17 @@
 """Jobs that were there before this service are given what it needs to know of them: a first row of history."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Case, Connection, Row, Select, Update, bindparam, case, exists, insert, literal, select, update
+from sqlalchemy import Connection, Row, Select, exists, select
 
 from db.adopted import state_of
 from db.apply import history_row
+from db.bulk import insert_many, update_many
 from db.load import load
 from db.tables import HISTORY, JOBS
-from db.types import MARIADB
 from fsm.facts import Asked, JobFacts
 from fsm.recorded import found
 from fsm.states import ENDED, Asker, Ending, State
@@ -64,12 +64,7 @@ def _unknown_to_us() -> Select[Any]:
     return select(*columns).where(~known).with_for_update(of=JOBS)
 
 
-_OURS = ("ending", "entered_at", "vma_validated_at")
-_REPLACED = ("status", "error_message")
-_SET: Final[dict[tuple[str, ...], Update]] = {
-    names: update(JOBS).where(JOBS.c.id == bindparam("b_id")).values({n: bindparam(f"v_{n}") for n in names})
-    for names in (_OURS, _REPLACED)
-}
+_REPLACED: Final = ("status", "error_message")
 
 
 def give_birth(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> dict[str, State]:
@@ -78,33 +73,17 @@ def give_birth(connection: Connection, rows: Sequence[Row[Any]], now: datetime) 
     Jobs with a status that nobody has heard of, and those that cannot be read, are missing from it and left alone.
     """
     states = {row.id: state for row in rows if (state := state_of(row.status)) is not None}
-    _set(connection, _OURS, [(row.id, _ours(row, states[row.id], now)) for row in rows if row.id in states])
+    _set(connection, [(row.id, _ours(row, states[row.id], now)) for row in rows if row.id in states])
     loaded = load(connection, states)
     born = [row for row in rows if row.id in loaded]
     given = {row.id: _replacing(row, states[row.id]) for row in born}
-    _set(connection, _REPLACED, [(row.id, given[row.id]) for row in born if _replaced(row, given[row.id])])
-    if born:
-        births = [_birth(row, given[row.id], loaded[row.id].facts, now) for row in born]
-        connection.execute(insert(HISTORY), births)
+    _set(connection, [(row.id, given[row.id]) for row in born if _replaced(row, given[row.id])])
+    insert_many(connection, HISTORY, [_birth(row, given[row.id], loaded[row.id].facts, now) for row in born])
     return {row.id: states[row.id] for row in born}
 
 
-def _set(connection: Connection, names: tuple[str, ...], rows: Sequence[tuple[str, Values]]) -> None:
-    if not rows:
-        return
-    if connection.dialect.name in MARIADB:  # its driver sends an UPDATE of many rows one by one
-        connection.execute(_at_once(names, dict(rows)))
-        return
-    keyed = [{"b_id": job_id} | {f"v_{name}": values[name] for name in names} for job_id, values in rows]
-    connection.execute(_SET[names], keyed)
-
-
-def _at_once(names: tuple[str, ...], rows: dict[str, Values]) -> Update:
-    def chosen(name: str) -> Case[Any]:
-        column = JOBS.c[name]
-        return case({job_id: literal(values[name], column.type) for job_id, values in rows.items()}, value=JOBS.c.id)
-
-    return update(JOBS).where(JOBS.c.id.in_(list(rows))).values({name: chosen(name) for name in names})
+def _set(connection: Connection, rows: Iterable[tuple[str, Values]]) -> None:
+    update_many(connection, JOBS, ("id",), [{"id": job_id} | values for job_id, values in rows])
 
 
 def _ours(row: Row[Any], state: State, now: datetime) -> Values:

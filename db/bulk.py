@@ -10,8 +10,9 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import msgspec
-from sqlalchemy import JSON, Column, Connection, Dialect, Engine, Integer, Table, text
+from sqlalchemy import JSON, Column, Connection, Dialect, Engine, Integer, Table
 
+from db.collation import collation_of
 from db.types import MARIADB, UTCDateTime
 
 Row = dict[str, Any]
@@ -184,15 +185,10 @@ def _json_type(connection: Connection, table: Table, name: str, *, key: bool) ->
 
 
 def _collation(connection: Connection, table: str, column: str) -> str:
-    """Of a key: MariaDB refuses to compare texts of two collations, and an OMA's database has its own."""
     known = _COLLATIONS.setdefault(connection.engine, {})
     if (table, column) not in known:
-        known[table, column] = str(connection.scalar(_COLLATION_OF, {"t": table, "c": column}))
+        known[table, column] = str(collation_of(connection, table, column))
     return known[table, column]
 
 
 _COLLATIONS: Final[WeakKeyDictionary[Engine, dict[tuple[str, str], str]]] = WeakKeyDictionary()
-_COLLATION_OF: Final = text(
-    "SELECT collation_name FROM information_schema.columns"
-    " WHERE table_schema = DATABASE() AND table_name = :t AND column_name = :c"
-)

@@ -62,3 +62,8 @@ def verdicts_to_json(verdicts: Iterable[GuardVerdict]) -> list[Json]:
     """Guard verdicts as history and API show them."""
     out: list[Json] = _VERDICTS.dump_python(tuple(verdicts), mode="json")
     return out
+
+
+def verdicts_from_json(stored: list[Json]) -> tuple[GuardVerdict, ...]:
+    """Guard verdicts as history kept them."""
+    return _VERDICTS.validate_python(stored)

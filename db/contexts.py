@@ -31,14 +31,14 @@ def follow(connection: Connection, decisions: Iterable[tuple[str, Decision]]) ->
     LostRaceError if a newer job took a VM after the decision to reclaim it.
     """
     concerned = [(context_id, d) for context_id, d in decisions if _EFFECTS & set(d.effects)]
-    held = _hold(connection, {context_id for context_id, _ in concerned})
+    held = hold(connection, {context_id for context_id, _ in concerned})
     newer = _with_newer_jobs(connection, [d.before.job_id for _, d in concerned])
     for context_id, decision in concerned:
         _follow(connection, held[context_id], decision, vm_taken=decision.before.job_id in newer)
     update_many(connection, CONTEXTS, ("context_id",), list(held.values()))
 
 
-def _hold(connection: Connection, ids: Iterable[str]) -> dict[str, Values]:
+def hold(connection: Connection, ids: Iterable[str]) -> dict[str, Values]:
     """The contexts with their counters as they must be. Locked: until the commit no job of these VMs begins or ends."""
     found: dict[str, Values] = {}
     columns = (CONTEXTS.c[n] for n in _KEPT)

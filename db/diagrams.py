@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, RowMapping, func, select
 
@@ -31,15 +31,10 @@ def job_path(connection: Connection, job_id: str, now: datetime) -> Diagram:
 def _attempts(connection: Connection, job_id: str) -> list[Attempt]:
     """What was refused, oldest first; an answer at which the job stayed is no attempt."""
     return [
-        Attempt(row["state"], row["event"], row["asked_by"], _because(row), row["last_at"], row["actor"])
+        Attempt(row["state"], row["event"], row["asked_by"], refusals.because(row), row["last_at"], row["actor"])
         for row in reversed(refusals.of_job(connection, job_id))
         if row["outcome"] != Outcome.STAYED
     ]
-
-
-def _because(refusal: dict[str, Any]) -> str:
-    failed = [f"{v['name']}: wants {v['limit']}, is {v['observed']}" for v in refusal["verdicts"]]
-    return "; ".join(failed) or refusal["message"]
 
 
 def fleet_map(connection: Connection) -> Diagram:

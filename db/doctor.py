@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from itertools import groupby, pairwise
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, or_, select, update
+from sqlalchemy import Connection, RowMapping, or_, select
 
 from db import contexts, polling
+from db.bulk import update_many
 from db.load import CHUNK, load
 from db.tables import CONTEXTS, HISTORY, JOBS, POLLING
 from fsm.states import ACTIVE, ENDED
@@ -28,7 +30,7 @@ class Ailment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong with a job, or with a VM context."""
+    """One thing that is wrong with a job, or with a VM context. `mend` looks afresh, for it may have changed since."""
 
     ailment: Ailment
     subject: str
@@ -56,6 +58,12 @@ def _in_pieces(connection: Connection, key: Any) -> Iterator[list[str]]:
     while ids := list(connection.scalars(select(key).where(key > last).order_by(key).limit(CHUNK))):
         yield ids
         last = ids[-1]
+
+
+def mend(finding: Finding, now: datetime, connection: Connection) -> None:
+    """Mend what was found, if it can be mended."""
+    if finding.mend is not None:
+        finding.mend(connection, now)
 
 
 # --- jobs ----------------------------------------------------------------------------------------------
@@ -104,21 +112,17 @@ def _polling(connection: Connection) -> Iterator[Finding]:
     polled = POLLING.c.is_active.is_(True)
     silent = select(JOBS.c.id).select_from(joined).where(must, or_(POLLING.c.job_id.is_(None), ~polled))
     for job_id in connection.scalars(silent.order_by(JOBS.c.id)).all():
-        yield Finding(
-            Ailment.POLLING, job_id, "it must be polled, and its polling row says no", _switch(job_id, on=True)
-        )
+        says = "it must be polled, and its polling row says no"
+        yield Finding(Ailment.POLLING, job_id, says, partial(_switch, job_id))
     idle = select(JOBS.c.id).select_from(joined).where(~must, polled)
     for job_id in connection.scalars(idle.order_by(JOBS.c.id)).all():
-        yield Finding(Ailment.POLLING, job_id, "it is over, and its polling row is on", _switch(job_id, on=False))
+        yield Finding(Ailment.POLLING, job_id, "it is over, and its polling row is on", partial(_switch, job_id))
 
 
-def _switch(job_id: str, *, on: bool) -> Callable[[Connection, datetime], object]:
-    if on:
-        return lambda connection, now: polling.start(connection, [job_id], now)
-    off = {"is_active": False, "next_due_at": None}
-    return lambda connection, now: connection.execute(
-        update(POLLING).where(POLLING.c.job_id == job_id).values(updated_at=now, **off)
-    )
+def _switch(job_id: str, connection: Connection, now: datetime) -> None:
+    loaded = load(connection, [job_id], lock=True).get(job_id)
+    if loaded is not None:
+        (polling.start if loaded.facts.polled else polling.stop)(connection, [job_id], now)
 
 
 # --- contexts ------------------------------------------------------------------------------------------
@@ -138,7 +142,7 @@ def _contexts(connection: Connection, ids: list[str]) -> Iterator[Finding]:
         right = counted[context_id] | {"current_job_id": holders[-1] if holders else None}
         if wrong := {n: value for n, value in right.items() if row[n] != value}:
             told = ", ".join(f"{n} is {row[n]}, should be {value}" for n, value in wrong.items())
-            yield Finding(Ailment.CONTEXT, context_id, told, _put_right(context_id, wrong))
+            yield Finding(Ailment.CONTEXT, context_id, told, partial(_put_right, context_id))
 
 
 def _unfinished(connection: Connection, ids: Iterable[str]) -> dict[str, list[str]]:
@@ -150,7 +154,8 @@ def _unfinished(connection: Connection, ids: Iterable[str]) -> dict[str, list[st
     return found
 
 
-def _put_right(context_id: str, values: dict[str, Any]) -> Callable[[Connection, datetime], object]:
-    return lambda connection, now: connection.execute(
-        update(CONTEXTS).where(CONTEXTS.c.context_id == context_id).values(updated_at=now, **values)
-    )
+def _put_right(context_id: str, connection: Connection, now: datetime) -> None:
+    held = contexts.hold(connection, [context_id])
+    holders = _unfinished(connection, held).get(context_id, [])
+    current = {"current_job_id": holders[-1] if holders else None, "updated_at": now}
+    update_many(connection, CONTEXTS, ("context_id",), [context | current for context in held.values()])

@@ -7,20 +7,17 @@ from itertools import groupby, zip_longest
 from operator import itemgetter
 from typing import Any
 
-from pydantic import TypeAdapter
 from sqlalchemy import Connection, RowMapping, select
 
-from db.codec import evidence_from_json, facts_from_json
+from db.codec import evidence_from_json, facts_from_json, verdicts_from_json
 from db.tables import HISTORY, POLLS
 from fsm.facts import Asked, JobFacts
-from fsm.guard import GuardVerdict
 from fsm.replay import PastMove
 from fsm.silence import SILENT, Silence
 from fsm.states import Asker, Ending, Event, Recorded, State, Verdict
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _AT_ONCE = 500  # rows of history held in memory
-_VERDICTS = TypeAdapter(tuple[GuardVerdict, ...])
 
 
 def moves(connection: Connection, since: datetime = BEGINNING, job_id: str | None = None) -> Iterator[PastMove]:
@@ -58,7 +55,7 @@ def _move(row: RowMapping) -> PastMove:
         None if row["facts_before"] is None else facts_from_json(row["facts_before"]),
         None if row["evidence"] is None else evidence_from_json(row["evidence"]),
         row["spec_hash"],
-        _VERDICTS.validate_python(row["verdicts"]),
+        verdicts_from_json(row["verdicts"]),
     )
 
 

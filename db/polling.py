@@ -35,7 +35,7 @@ def follow(
         _sample(connection, answered)
     stopped = [d.before.job_id for _, d in taken if not d.after.polled]
     if stopped:
-        _switch_off(connection, stopped, taken[0][1].at)
+        stop(connection, stopped, taken[0][1].at)
     return due
 
 
@@ -87,7 +87,8 @@ def start(connection: Connection, ids: Iterable[str], now: datetime) -> None:
         insert_many(connection, POLLING, missing)
 
 
-def _switch_off(connection: Connection, ids: Iterable[str], now: datetime) -> None:
+def stop(connection: Connection, ids: Iterable[str], now: datetime) -> None:
+    """Switch polling off."""
     for some in chunks(ids):
         off = {"is_active": False, "next_due_at": None, "updated_at": now}
         connection.execute(update(POLLING).where(POLLING.c.job_id.in_(some)).values(off))

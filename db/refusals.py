@@ -1,13 +1,13 @@
 """Why a job did not move, kept with a bound: "why did it stay at 03:12" has an answer the next morning."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, RowMapping, func, select, update
 
 from db.bulk import insert_many
-from db.codec import verdicts_to_json
-from db.load import Loaded
+from db.codec import verdicts_from_json, verdicts_to_json
+from db.load import Loaded, chunks
 from db.retention import KEPT
 from db.tables import REFUSALS
 from db.types import TEXT, cut
@@ -19,7 +19,14 @@ _SAME: Final = ("job_id", "event", "state", "version", "outcome", "edge", "asked
 def note(connection: Connection, decisions: Iterable[tuple[Loaded, Decision]]) -> None:
     """Keep the refusals among the decisions, and the answers at which a job began to stay for another reason."""
     kept = [_row(decision) for loaded, decision in decisions if _worth_keeping(loaded, decision)]
-    insert_many(connection, REFUSALS, [row for row in kept if not _again(connection, row)])
+    last = _last(connection, [row["job_id"] for row in kept])
+    fresh = []
+    for row in kept:
+        if (same := last.get(row["job_id"])) is not None and all(same[name] == row[name] for name in _SAME):
+            _count(connection, same["id"], row)
+        else:
+            fresh.append(row)
+    insert_many(connection, REFUSALS, fresh)
 
 
 def _worth_keeping(loaded: Loaded, decision: Decision) -> bool:
@@ -50,19 +57,30 @@ def _row(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _again(connection: Connection, row: dict[str, Any]) -> bool:
-    """Count it with the job's last refusal if it is the same."""
-    newest = select(REFUSALS).where(REFUSALS.c.job_id == row["job_id"]).order_by(REFUSALS.c.id.desc()).limit(1)
-    last = connection.execute(newest).mappings().one_or_none()
-    if last is None or any(last[name] != row[name] for name in _SAME):
-        return False
+def _last(connection: Connection, ids: Iterable[str]) -> dict[str, RowMapping]:
+    """The last refusal of each of these jobs that has one."""
+    found: dict[str, RowMapping] = {}
+    columns = [REFUSALS.c[name] for name in ("id", *_SAME)]
+    for some in chunks(ids):
+        newest = select(func.max(REFUSALS.c.id)).where(REFUSALS.c.job_id.in_(some)).group_by(REFUSALS.c.job_id)
+        rows = connection.execute(select(*columns).where(REFUSALS.c.id.in_(newest))).mappings()
+        found |= {row["job_id"]: row for row in rows}
+    return found
+
+
+def _count(connection: Connection, refusal_id: int, row: dict[str, Any]) -> None:
     latest = {name: row[name] for name in ("last_at", "reason", "message", "verdicts")}
-    counted = update(REFUSALS).where(REFUSALS.c.id == last["id"]).values(times=REFUSALS.c.times + 1, **latest)
+    counted = update(REFUSALS).where(REFUSALS.c.id == refusal_id).values(times=REFUSALS.c.times + 1, **latest)
     connection.execute(counted)
-    return True
 
 
 def of_job(connection: Connection, job_id: str, limit: int = KEPT[REFUSALS]) -> list[dict[str, Any]]:
     """The kept refusals of a job, newest first."""
     newest = select(REFUSALS).where(REFUSALS.c.job_id == job_id).order_by(REFUSALS.c.id.desc()).limit(limit)
     return [dict(row) for row in connection.execute(newest).mappings()]
+
+
+def because(row: Mapping[str, Any]) -> str:
+    """The guards that said no, as an operator reads them."""
+    failed = "; ".join(map(str, verdicts_from_json(row["verdicts"])))
+    return failed or str(row["message"])

@@ -11,11 +11,12 @@ from fsm.states import ENDED
 KEPT: Final = {POLLS: 500, REFUSALS: 200}  # rows per job
 KEEP: Final = timedelta(days=90)  # after that, ended jobs' rows go
 BATCH: Final = 500  # rows per transaction
+JOBS_AT_ONCE: Final = 20  # per transaction, where each may have as many rows to lose
 
 
 def bound(connection: Connection, table: Table, keep: int) -> int:
-    """Drop the oldest rows of jobs that have more than `keep`; returns how many rows went."""
-    long = select(table.c.job_id).group_by(table.c.job_id).having(func.count() > keep)
+    """Drop the oldest rows of some jobs that have more than `keep`; returns how many rows went, 0 when none have."""
+    long = select(table.c.job_id).group_by(table.c.job_id).having(func.count() > keep).limit(JOBS_AT_ONCE)
     dropped = 0
     for job_id in connection.scalars(long).all():
         newest = select(table.c.id).where(table.c.job_id == job_id).order_by(table.c.id.desc())

@@ -1,6 +1,5 @@
 """The store: every way in which this service reads and writes its database. Synchronous, safe from any thread."""
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,18 +8,17 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine, insert, update
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from db import adoption, change_ids, doctor, event_keys, foreign_writes, jobs, polling, retention, specs
 from db.adopted import is_adopted
 from db.adoption import Births
 from db.apply import Applied, apply
-from db.engine import read, write
-from db.errors import GuardRefusedError, LostRaceError
+from db.engine import read
 from db.foreign_writes import Absorbed
-from db.guards import refusal
 from db.load import Loaded, PolledJob, chunks, load, load_one, polled_jobs
 from db.tables import RUNS
+from db.transactions import short, transact
 from db.types import cut
 from fsm.decision import Decision
 from fsm.evidence import Evidence
@@ -31,8 +29,6 @@ from fsm.states import Event, Verdict
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
-ATTEMPTS = 3
-_PAUSE = 0.05  # seconds before a lost transaction is tried again, doubled each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +131,7 @@ class Store:
             if len(answers) == 1:
                 log.exception("answer cannot be written; its job is left as it was", job_id=answers[0].job_id)
                 return []
-            log.warning("answers cannot be written together; each is tried alone", why=_short(error), jobs=len(answers))
+            log.warning("answers cannot be written together; each is tried alone", why=short(error), jobs=len(answers))
         return [applied for one in answers for applied in self.answer([one], now)]
 
     def _answer(self, connection: Connection, answers: Sequence[Answer], now: datetime) -> list[Applied]:
@@ -163,15 +159,10 @@ class Store:
             return list(doctor.examine(connection))
 
     def repair(self, now: datetime) -> list[doctor.Finding]:
-        """Mend what follows from other rows, in one transaction that looks again; returns what was mended."""
-        return self._write(lambda c: self._repair(c, now))
-
-    def _repair(self, connection: Connection, now: datetime) -> list[doctor.Finding]:
-        mended = []
-        for finding in list(doctor.examine(connection)):
-            if finding.mend is not None:
-                finding.mend(connection, now)
-                mended.append(finding)
+        """Mend what follows from other rows; returns what was mended. Each in a transaction that looks afresh."""
+        mended = [finding for finding in self.examine() if finding.mend is not None]
+        for finding in mended:
+            self._write(partial(doctor.mend, finding, now))
         return mended
 
     # --- an OMA that writes beside us ------------------------------------------------------------
@@ -225,10 +216,14 @@ class Store:
         Returns how many rows went; in small transactions, so that nobody waits for it.
         """
         before = now - self.keep
-        gone = sum(self._write(partial(retention.bound, table=table, keep=n)) for table, n in retention.KEPT.items())
-        for table in retention.KEPT:
-            while some := self._write(partial(retention.forget, table=table, before=before)):
-                gone += some
+        gone = 0
+        for table, keep in retention.KEPT.items():
+            for step in (
+                partial(retention.bound, table=table, keep=keep),
+                partial(retention.forget, table=table, before=before),
+            ):
+                while some := self._write(step):
+                    gone += some
         return gone + self._write(partial(retention.forget_keys, before=before))
 
     def open_run(self, now: datetime, asked: Asked, total: int) -> int:
@@ -262,44 +257,5 @@ class Store:
         with read(self.engine) as connection:
             specs.require_known_states(connection)
 
-    # --- transactions ----------------------------------------------------------------------------
-
     def _write(self, work: Callable[[Connection], T]) -> T:
-        """One transaction; tried again when another writer was in the way, at most three times.
-
-        GuardRefusedError, at once, if the database itself refuses what is written.
-        """
-        for attempt in range(1, ATTEMPTS):
-            try:
-                with write(self.engine) as connection:
-                    return work(connection)
-            except (LostRaceError, IntegrityError, OperationalError) as error:
-                _raise_refusal(error)
-                if not _passing(error):
-                    raise
-                log.info("transaction lost to another writer; trying again", attempt=attempt, why=_short(error))
-                time.sleep(_PAUSE * 2**attempt)
-        try:
-            with write(self.engine) as connection:
-                return work(connection)
-        except DBAPIError as error:
-            _raise_refusal(error)
-            raise
-
-
-_PASSING = ("deadlock", "lock wait", "database is locked", "could not serialize", "unique", "duplicate")
-
-
-def _raise_refusal(error: Exception) -> None:
-    said = refusal(error)
-    if said is not None:
-        raise GuardRefusedError(said) from error
-
-
-def _passing(error: Exception) -> bool:
-    """True for a collision that another try may survive; a full disk or a lost server is not one."""
-    return isinstance(error, LostRaceError) or any(word in _short(error).lower() for word in _PASSING)
-
-
-def _short(error: Exception) -> str:
-    return str(error.orig if isinstance(error, DBAPIError) else error)[:200]
+        return transact(self.engine, work)

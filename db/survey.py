@@ -11,6 +11,7 @@ from sqlalchemy import Connection, DateTime, and_, exists, inspect, select, text
 from sqlalchemy.sql.elements import ColumnElement
 
 from db.adopted import state_of, statuses_of
+from db.collation import collation_of
 from db.tables import CONTEXTS, DISKS, JOBS
 from db.types import MARIADB
 from fsm.states import ACTIVE, ENDED
@@ -189,10 +190,6 @@ _ENGINES: Final = text(
     "SELECT table_name, engine FROM information_schema.tables"
     " WHERE table_schema = DATABASE() AND table_name IN (:jobs, :contexts) AND engine <> 'InnoDB'"
 )
-_COLLATION: Final = text(
-    "SELECT collation_name FROM information_schema.columns"
-    " WHERE table_schema = DATABASE() AND table_name = :table AND column_name = :column"
-)
 
 
 def _engines(connection: Connection) -> Iterator[str]:
@@ -204,16 +201,11 @@ def _collations(connection: Connection) -> Iterator[str]:
     """A foreign key joins columns of one collation; ours take that of the jobs' id."""
     there = inspect(connection)
     keyed = {key["constrained_columns"][0] for key in there.get_foreign_keys(str(CONTEXTS.name))}
-    wanted = _collation(connection, str(JOBS.name), "id")
+    wanted = collation_of(connection, str(JOBS.name), "id")
     for name in POINTERS:
-        found = _collation(connection, str(CONTEXTS.name), name)
+        found = collation_of(connection, str(CONTEXTS.name), name)
         if name not in keyed and found != wanted:
             yield (
                 f"{CONTEXTS.name}.{name} is in {found} and {JOBS.name}.id in {wanted}, so no foreign key can join them:"
                 f" ALTER TABLE {CONTEXTS.name} MODIFY {name} varchar(191) COLLATE {wanted}"
             )
-
-
-def _collation(connection: Connection, table: str, column: str) -> str | None:
-    found: str | None = connection.scalar(_COLLATION, {"table": table, "column": column})
-    return found

@@ -13,6 +13,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from alembic import op
 
+from db.collation import collation_of
+
 JOBS: Final = "replication_jobs"
 
 
@@ -101,13 +103,7 @@ def _indexes(table: str) -> Sequence[Any]:
 def _options() -> dict[str, Any]:
     if op.get_bind().dialect.name not in ("mysql", "mariadb"):
         return {}
-    collation = op.get_bind().scalar(
-        sa.text(
-            "SELECT collation_name FROM information_schema.columns"
-            " WHERE table_schema = DATABASE() AND table_name = :jobs AND column_name = 'id'"
-        ),
-        {"jobs": JOBS},
-    )
+    collation = collation_of(op.get_bind(), JOBS, "id")
     own = {"engine": "InnoDB", "collate": collation or "utf8mb4_bin"}
     own["charset"] = own["collate"].partition("_")[0]
     return {f"{op.get_bind().dialect.name}_{option}": value for option, value in own.items()}

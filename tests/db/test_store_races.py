@@ -33,7 +33,7 @@ def first_attempts_fail(monkeypatch: pytest.MonkeyPatch, error: Exception, failu
         tries.append(1)
         return raised_by(error)() if len(tries) <= failures else follow(*args)
 
-    monkeypatch.setattr(db.store, "_PAUSE", 0.001)
+    monkeypatch.setattr("db.transactions.PAUSE", 0.001)
     monkeypatch.setattr(db.apply.polling, "follow", failing)
     yield tries
 
@@ -259,7 +259,7 @@ def reading_is_stale(vm: Vm, monkeypatch: pytest.MonkeyPatch, times: int, **chan
             connection.execute(update(JOBS).where(JOBS.c.id == vm.job_id).values(changed))
         return found
 
-    monkeypatch.setattr(db.store, "_PAUSE", 0.001)
+    monkeypatch.setattr("db.transactions.PAUSE", 0.001)
     monkeypatch.setattr(db.store, "load_one", load_what_was)
 
 

@@ -74,7 +74,7 @@ def test_a_file_that_stays_locked_is_an_error_and_nothing_changes(
     vm: Vm, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(db.engine, "BUSY_TIMEOUT", 0.05)
-    monkeypatch.setattr("db.store._PAUSE", 0.001)
+    monkeypatch.setattr("db.transactions.PAUSE", 0.001)
     impatient = Store(make_engine(f"sqlite:///{file}"), DEFAULT_POLICY)
     before = everything(vm.store)
     other, answer = locked(file), vm.answer("completed", done=SIZE)

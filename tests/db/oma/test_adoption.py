@@ -15,12 +15,10 @@ from oma_world import (
     ZONE,
     births,
     local,
-    make_oma,
     seen,
     statuses,
 )
 from rows import oma_columns, oma_rows, tables
-from servers import kinds
 from sqlalchemy import Engine, select
 
 import db.adoption
@@ -33,33 +31,12 @@ from db.models import METADATA
 from db.store import Store
 from db.tables import ADOPTION, JOBS
 from fsm.facts import Asked
-from fsm.policy import DEFAULT_POLICY
 from fsm.states import Asker, Event
 from migrations import runner
 from migrations.adopt import adopt
 from migrations.errors import NotAdoptedError, NotForAdoptionError
 
 BASELINE, *_ = runner.revisions()
-
-
-@pytest.fixture(scope="session", params=[k for k in kinds() if k != "postgresql"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """An OMA's database is a MariaDB; SQLite beside it, where there is none."""
-    return str(request.param)
-
-
-@pytest.fixture
-def oma(engine: Engine) -> Engine:
-    """An OMA's database that nobody has looked at yet."""
-    make_oma(engine)
-    return engine
-
-
-@pytest.fixture
-def store(oma: Engine) -> Store:
-    """The same, adopted."""
-    adopt(oma, ZONE, NOW)
-    return Store(oma, DEFAULT_POLICY)
 
 
 # --- what it does ----------------------------------------------------------------------------------

@@ -4,9 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from oma_world import CREATED, ENDED_AT, NOW, ZONE, job, local, make_oma, seen, sql
-from servers import kinds
-from sqlalchemy import Engine, RowMapping
+from oma_world import CREATED, ENDED_AT, NOW, job, local, seen, sql
+from sqlalchemy import RowMapping
 from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 from unguarded import unguarded
@@ -18,29 +17,13 @@ from db.jobs import NewDisk, NewJob
 from db.store import Answer, Store
 from fsm.evidence import Evidence
 from fsm.facts import Asked
-from fsm.policy import DEFAULT_POLICY
 from fsm.states import Asker, Event, Verdict
-from migrations.adopt import adopt
 
 LATER = NOW + timedelta(minutes=1)
 SET_UP = (
     "UPDATE replication_jobs SET status = :status, setup_progress_percent = :percent, updated_at = :at WHERE id = :id"
 )
 FAILS = "UPDATE replication_jobs SET status = :status, error_message = :why, completed_at = :at WHERE id = :id"
-
-
-@pytest.fixture(scope="session", params=[k for k in kinds() if k != "postgresql"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """An OMA's database is a MariaDB; SQLite beside it, where there is none."""
-    return str(request.param)
-
-
-@pytest.fixture
-def store(engine: Engine) -> Store:
-    """An adopted database, some time later."""
-    make_oma(engine)
-    adopt(engine, ZONE, NOW)
-    return Store(engine, DEFAULT_POLICY)
 
 
 def oma_writes(store: Store, job_id: str, status: str, why: str | None = None) -> None:

@@ -19,7 +19,6 @@ from oma_world import (
     sql,
 )
 from rows import tables
-from servers import kinds
 from sqlalchemy import Engine
 from unguarded import unguarded
 
@@ -34,26 +33,6 @@ from migrations.adopt import adopt, plan
 from migrations.errors import NotAdoptedError, NotForAdoptionError
 
 MARIADB_COLLATIONS = ("utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_bin", "utf8mb4_uca1400_ai_ci")
-
-
-@pytest.fixture(scope="session", params=[k for k in kinds() if k != "postgresql"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """An OMA's database is a MariaDB; SQLite beside it, where there is none."""
-    return str(request.param)
-
-
-@pytest.fixture
-def oma(engine: Engine) -> Engine:
-    """An OMA's database that nobody has looked at yet."""
-    make_oma(engine)
-    return engine
-
-
-@pytest.fixture
-def store(oma: Engine) -> Store:
-    """The same, adopted."""
-    adopt(oma, ZONE, NOW)
-    return Store(oma, DEFAULT_POLICY)
 
 
 # --- looking first ---------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from sqlalchemy import delete, update
 from store_builders import DISK, MIB, NOW, OPERATOR, SIZE, Vm
 from unguarded import unguarded
 
+from db.doctor import mend
 from db.engine import write
 from db.store import Store
 from db.tables import HISTORY, JOBS, POLLING
@@ -136,3 +137,18 @@ def test_who_must_be_polled_is_polled_again_and_who_is_over_is_not(own_store: St
     assert sorted(f.subject for f in own_store.repair(NOW)) == ill
     assert own_store.examine() == []
     assert [vm.polling.is_active for vm in (off, missing, over)] == [True, True, False]
+
+
+def test_what_has_changed_since_it_was_found_is_mended_as_it_is_now(own_store: Store) -> None:
+    vm, other = Vm(own_store).replicate(), Vm(own_store).replicate()
+    put_raw(own_store, update(POLLING).where(POLLING.c.job_id == vm.job_id).values(is_active=False))
+    other.set_context(current_job_id=None)
+    findings = own_store.examine()
+    for gone in (vm, other):
+        gone.fire(Event.FAIL, OPERATOR)
+    with write(own_store.engine) as connection:
+        for finding in findings:
+            mend(finding, NOW, connection)
+    assert len(findings) == 2
+    assert own_store.examine() == []
+    assert (vm.polling.is_active, other.context["current_job_id"]) == (False, None)

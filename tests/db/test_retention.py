@@ -41,6 +41,15 @@ def test_the_newest_rows_of_each_job_are_kept(own_store: Store, table: Table) ->
     assert own_store.prune(NOW) == 0
 
 
+def test_jobs_are_bounded_a_few_at_a_time_until_all_are(own_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "JOBS_AT_ONCE", 2)
+    busy = [Vm(own_store).replicate() for _ in range(5)]
+    for vm in busy:
+        put_rows(vm, REFUSALS, retention.KEPT[REFUSALS] + 1)
+    assert own_store.prune(NOW) == 5
+    assert {left(vm, REFUSALS) for vm in busy} == {retention.KEPT[REFUSALS]}
+
+
 @pytest.mark.parametrize("table", retention.KEPT, ids=str)
 def test_how_an_ended_job_was_polled_is_forgotten_after_its_time_and_its_transitions_never(
     own_store: Store, table: Table

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from store_builders import MIB, NOW, OPERATOR, WORKFLOW, Vm
 
 from db import refusals
@@ -62,6 +63,22 @@ def test_an_answer_at_which_a_job_begins_to_stay_for_another_reason_is_kept(vm: 
     assert "absence_ripe" in str(row["verdicts"])
 
 
+def test_the_last_refusals_of_a_batch_are_looked_up_at_once(vm: Vm) -> None:
+    vms = [vm.replicate(), Vm(vm.store).replicate(), Vm(vm.store).replicate()]
+    answers = [v.answer("not_found") for v in vms]
+    looks: list[str] = []
+
+    def look(*args: Any) -> None:
+        if args[2].startswith("SELECT") and "FROM job_refusals" in args[2]:
+            looks.append(args[2])
+
+    event.listen(vm.store.engine, "before_cursor_execute", look)
+    vm.store.answer(answers, vm.now)
+    event.remove(vm.store.engine, "before_cursor_execute", look)
+    assert len(looks) == 1
+    assert [len(kept(v)) for v in vms] == [1, 1, 1]
+
+
 def test_an_accepted_event_leaves_no_refusal(vm: Vm) -> None:
     vm.replicate().fire(Event.START)
     vm.fire(Event.FAIL, OPERATOR)
@@ -87,8 +104,8 @@ def test_a_refusal_with_a_key_stays_refused_though_it_would_pass_now(vm: Vm) -> 
     vm.create()
     assert vm.store.fire(vm.job_id, Event.START, vm.now, asked=WORKFLOW, key="k").decision.outcome is Outcome.ILLEGAL
     vm.volume()
-    for event in (Event.ATTACH, Event.READY):
-        vm.fire(event)
+    for step in (Event.ATTACH, Event.READY):
+        vm.fire(step)
     assert vm.store.fire(vm.job_id, Event.START, vm.now, asked=WORKFLOW, key="k").decision.outcome is Outcome.ILLEGAL
     assert vm.store.fire(vm.job_id, Event.START, vm.now, asked=WORKFLOW, key="K").decision.moved
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 from guard_rows import ENDINGS, PLACES, everywhere, job_at, move, tried
+from oma_world import only
 from rows import put_vm, rows, run
 from sqlalchemy import Engine
 
-from db.types import MARIADB
 from fsm.moves import Move, exact_moves
 from fsm.spec import moves
 from fsm.states import ACTIVE, ENDED, Ending, State
@@ -157,9 +157,8 @@ def test_a_refusal_names_where_the_job_may_go_or_where_it_wanted_to(engine: Engi
         assert said.startswith("job job-attaching-None may not go attaching -> initializing")
 
 
-def test_the_longest_refusal_of_mariadb_fits_its_128_characters(engine: Engine, kind: str) -> None:
-    if kind not in MARIADB:
-        pytest.skip("the others have no such limit")
+@only("mariadb")
+def test_the_longest_refusal_of_mariadb_fits_its_128_characters(engine: Engine) -> None:
     long = "job-20261124-123456.789-abcdef-" + "x" * 100
     renamed = f"UPDATE replication_jobs SET id = '{long}' WHERE id = 'job-completed-confirmed'"
     again = f"UPDATE replication_jobs SET version = version + 1 WHERE id = '{long}'"

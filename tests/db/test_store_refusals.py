@@ -53,6 +53,17 @@ def test_the_same_refusal_is_counted_and_another_one_is_a_row_of_its_own(vm: Vm)
     assert (newest["event"], newest["outcome"], newest["times"]) == ("reopen", "illegal", 1)
 
 
+def test_the_same_event_refused_to_somebody_else_is_a_row_of_its_own(vm: Vm) -> None:
+    vm.replicate()
+    for asked in (MONITOR, WORKFLOW, Asked(Asker.WORKFLOW, "oma-2", "again")):
+        vm.fire(Event.COMPLETE, asked)
+    assert [(r["asked_by"], r["actor"], r["times"]) for r in reversed(kept(vm))] == [
+        ("monitor", None, 1),
+        ("workflow", None, 1),
+        ("workflow", "oma-2", 1),
+    ]
+
+
 def test_an_answer_at_which_a_job_begins_to_stay_for_another_reason_is_kept(vm: Vm) -> None:
     vm.replicate().hear("running", done=MIB)
     assert kept(vm) == []

@@ -55,14 +55,14 @@ async def list_views() -> Views:
     "/diagrams/fleet",
     dependencies=[Depends(require_ready)],
     response_class=Response,
-    responses=_DRAWN | documented(422, 503),
+    responses=_DRAWN | documented(422, 501, 503),
 )
 async def get_fleet(service: Service, form: FormatName = DEFAULT) -> Response:
     """All jobs: how many are in each state, how long jobs stay there, and over which moves they fail."""
     return await _drawn(await service.read(diagrams.fleet_map), form)
 
 
-@router.get("/diagrams/{view_name}", response_class=Response, responses=_DRAWN | documented(404, 422))
+@router.get("/diagrams/{view_name}", response_class=Response, responses=_DRAWN | documented(404, 422, 501))
 async def get_view(view_name: str, service: Service, form: FormatName = DEFAULT) -> Response:
     """The machine, or a part of it, with the limits of this service's policy."""
     try:
@@ -76,7 +76,7 @@ async def get_view(view_name: str, service: Service, form: FormatName = DEFAULT)
     "/replications/{job_id}/diagram",
     dependencies=[Depends(require_ready)],
     response_class=Response,
-    responses=_DRAWN | documented(404, 422, 503),
+    responses=_DRAWN | documented(404, 422, 501, 503),
 )
 async def get_path(job_id: JobId, service: Service, form: FormatName = DEFAULT) -> Response:
     """What a job really went through: its moves, numbered, who asked for them, and the time in each state."""

@@ -20,6 +20,7 @@ from db import views
 from db.errors import ConflictError, GuardRefusedError, LostRaceError, NotFoundError, UnreadableJobError
 from fsm.decision import Decision
 from fsm.guard import GuardVerdict
+from fsm.render.png import PngError
 from fsm.states import Event
 from poller.recovery import RecoveryRunningError
 
@@ -109,6 +110,10 @@ async def _not_found(_request: Request, error: Exception) -> JSONResponse:
 
 async def _conflict(_request: Request, error: Exception) -> JSONResponse:
     return answer(409, Problem(error="conflict", message=str(error)))
+
+
+async def _cannot_draw(_request: Request, error: Exception) -> JSONResponse:
+    return answer(501, Problem(error="cannot_draw", message=str(error)))
 
 
 async def _integrity(_request: Request, error: Exception) -> JSONResponse:
@@ -221,6 +226,7 @@ _HANDLERS: Final[dict[type[Exception], Callable[[Request, Exception], Awaitable[
     LostRaceError: _conflict,
     UnreadableJobError: _conflict,
     GuardRefusedError: _conflict,
+    PngError: _cannot_draw,
     RefusedError: _refused,
     RecoveryRunningError: _recovery_running,
     NotReadyError: _not_ready,

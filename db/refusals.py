@@ -82,5 +82,5 @@ def of_job(connection: Connection, job_id: str, limit: int = KEPT[REFUSALS]) -> 
 
 def because(row: Mapping[str, Any]) -> str:
     """The guards that said no, as an operator reads them."""
-    failed = "; ".join(map(str, verdicts_from_json(row["verdicts"])))
+    failed = "; ".join(dict.fromkeys(map(str, verdicts_from_json(row["verdicts"]))))
     return failed or str(row["message"])

@@ -1,10 +1,13 @@
 """Pictures over REST: media types, the policy's own numbers, and what is not there."""
 
+import sys
 from collections.abc import Callable
 
+import pytest
 from api_stage import ANNA, API, JOBS, Stage
 
 from fsm.policy import RecoveryPolicy
+from fsm.render import png
 from fsm.render.formats import FORMATS
 from fsm.render.views import names, view
 
@@ -85,3 +88,16 @@ def test_what_is_not_there_is_404_and_an_unknown_format_422(play: Play) -> None:
         assert (await on.get(f"{API}/diagrams/fleet", 422, format="pdf"))["fields"][0]["field"] == "query.format"
 
     play(story)
+
+
+def test_a_machine_that_cannot_draw_a_png_says_what_to_install(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    png._has_fonts.cache_clear()
+
+    async def story(on: Stage) -> None:
+        answer = await on.http.get(f"{API}/diagrams/machine", params={"format": "png"})
+        assert (answer.status_code, answer.json()["error"]) == (501, "cannot_draw")
+        assert "pip install 'oma-fsm[png]'" in answer.json()["message"]
+
+    play(story)
+    png._has_fonts.cache_clear()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, case, func, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, FromClause, and_, bindparam, case, func, or_, select
 
 from db.bulk import update_many
 from db.errors import LostRaceError
@@ -19,10 +19,41 @@ _EFFECTS: Final = {Effect.CLAIM_CONTEXT, Effect.RECLAIM_CONTEXT, Effect.SETTLE_C
 # A failover in progress belongs to somebody else: these are never overwritten.
 PROTECTED: Final = ("failed_over_test", "failed_over_live", "cleanup_required")
 _KEPT: Final = ("context_id", "current_job_id", "current_status", "first_job_at", "last_status_change")
-_SUCCEEDED: Final = and_(
-    JOBS.c.status == State.COMPLETED.value, or_(JOBS.c.ending.is_(None), JOBS.c.ending != Ending.INFERRED.value)
+
+
+def _succeeded(jobs: FromClause) -> ColumnElement[bool]:
+    proven = or_(jobs.c.ending.is_(None), jobs.c.ending != Ending.INFERRED.value)
+    return and_(jobs.c.status == State.COMPLETED.value, proven)
+
+
+# Statements are made once: making one costs more than running it. `ids` is one chunk.
+_IDS: Final[BindParameter[str]] = bindparam("ids", expanding=True)
+_CONTEXTS: Final = (
+    select(*(CONTEXTS.c[n] for n in _KEPT))
+    .where(CONTEXTS.c.context_id.in_(_IDS))
+    .order_by(CONTEXTS.c.context_id)
+    .with_for_update()
 )
-_FAILED: Final = JOBS.c.status == State.FAILED.value
+_GOOD: Final = JOBS.alias("good")
+_LAST_GOOD: Final = (
+    select(_GOOD.c.id)
+    .where(_GOOD.c.vm_context_id == JOBS.c.vm_context_id, _succeeded(_GOOD))
+    .order_by(_GOOD.c.created_at.desc(), _GOOD.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_COUNTS: Final = (
+    select(
+        JOBS.c.vm_context_id,
+        func.count(),
+        func.count(case((_succeeded(JOBS), 1))),
+        func.count(case((JOBS.c.status == State.FAILED.value, 1))),
+        _LAST_GOOD,
+    )
+    .where(JOBS.c.vm_context_id.in_(_IDS))
+    .group_by(JOBS.c.vm_context_id)
+)
+_TAKEN: Final = select(JOBS.c.id).where(JOBS.c.id.in_(_IDS), taken())
 
 
 def follow(connection: Connection, decisions: Iterable[tuple[str, Decision]]) -> None:
@@ -41,10 +72,8 @@ def follow(connection: Connection, decisions: Iterable[tuple[str, Decision]]) ->
 def hold(connection: Connection, ids: Iterable[str]) -> dict[str, Values]:
     """The contexts with their counters as they must be. Locked: until the commit no job of these VMs begins or ends."""
     found: dict[str, Values] = {}
-    columns = (CONTEXTS.c[n] for n in _KEPT)
-    query = select(*columns).order_by(CONTEXTS.c.context_id).with_for_update()
     for some in chunks(ids):
-        rows = connection.execute(query.where(CONTEXTS.c.context_id.in_(some))).mappings().all()
+        rows = connection.execute(_CONTEXTS, {"ids": some}).mappings().all()
         counts = counted(connection, some)
         found |= {row["context_id"]: {**row, **counts[row["context_id"]]} for row in rows}
     return found
@@ -52,15 +81,8 @@ def hold(connection: Connection, ids: Iterable[str]) -> dict[str, Values]:
 
 def counted(connection: Connection, ids: Sequence[str]) -> dict[str, Values]:
     """Counters recomputed from the jobs: a repeated finalisation cannot count twice."""
-    of_vms = JOBS.c.vm_context_id.in_(ids)
-    of_each = (JOBS.c.vm_context_id, func.count(), func.count(case((_SUCCEEDED, 1))), func.count(case((_FAILED, 1))))
-    counts = connection.execute(select(*of_each).where(of_vms).group_by(JOBS.c.vm_context_id)).all()
-    newest_first = JOBS.c.created_at.desc(), JOBS.c.id.desc()
-    place = func.row_number().over(partition_by=JOBS.c.vm_context_id, order_by=newest_first).label("place")
-    good = select(JOBS.c.vm_context_id, JOBS.c.id, place).where(of_vms, _SUCCEEDED).subquery()
-    last = {row.vm_context_id: row.id for row in connection.execute(select(good).where(good.c.place == 1))}
     found = {context_id: _counters(0, 0, 0, None) for context_id in ids}
-    return found | {row[0]: _counters(row[1], row[2], row[3], last.get(row[0])) for row in counts}
+    return found | {row[0]: _counters(*row[1:]) for row in connection.execute(_COUNTS, {"ids": ids})}
 
 
 def _counters(total: int, successes: int, failures: int, last: str | None) -> Values:
@@ -73,11 +95,7 @@ def _counters(total: int, successes: int, failures: int, last: str | None) -> Va
 
 
 def _with_newer_jobs(connection: Connection, ids: Iterable[str]) -> set[str]:
-    return {
-        job_id
-        for some in chunks(ids)
-        for job_id in connection.scalars(select(JOBS.c.id).where(JOBS.c.id.in_(some), taken()))
-    }
+    return {job_id for some in chunks(ids) for job_id in connection.scalars(_TAKEN, {"ids": some})}
 
 
 def _follow(connection: Connection, context: Values, decision: Decision, *, vm_taken: bool) -> None:

@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 
 import structlog
-from sqlalchemy import Connection, Exists, Row, and_, exists, or_, select
+from sqlalchemy import BindParameter, Connection, Exists, Row, and_, bindparam, exists, or_, select
 
 from db.adopted import is_adopted
 from db.codec import memory_from_json
@@ -44,6 +45,43 @@ class Loaded:
     vm_context_id: str
     polling: PollingRow | None
     status: str  # as it stands in the row; in an adopted database it may be one of the OMA's own
+
+
+def taken() -> Exists:
+    """True for a job whose VM has a newer one, in whatever state."""
+    newer = JOBS.alias("newer")
+    later = or_(
+        newer.c.created_at > JOBS.c.created_at, and_(newer.c.created_at == JOBS.c.created_at, newer.c.id > JOBS.c.id)
+    )
+    return exists().where(newer.c.vm_context_id == JOBS.c.vm_context_id, later)
+
+
+# Statements are made once: making one costs more than running it. `ids` is one chunk.
+_IDS: BindParameter[str] = bindparam("ids", expanding=True)
+_NEEDED = (
+    "id", "vm_context_id", "status", "created_at", "entered_at", "version", "ending", "watched", "vma_validated_at",
+    "progress_percent", "bytes_transferred", "total_bytes", "recovery_attempted", "recovery_method", "rule_memory",
+)  # fmt: skip
+_JOBS = (
+    select(
+        *(JOBS.c[name] for name in _NEEDED),
+        taken().label("vm_taken"),
+        *(POLLING.c[name] for name in ("job_id", *PollingRow.__slots__)),
+    )
+    .select_from(JOBS.outerjoin(POLLING, POLLING.c.job_id == JOBS.c.id))
+    .where(JOBS.c.id.in_(_IDS))
+    .order_by(JOBS.c.id)
+)
+_LOCKED = _JOBS.with_for_update(of=JOBS)
+_DISKS = (
+    select(DISKS.c.job_id, DISKS.c.disk_id, DISKS.c.capacity_bytes, DISKS.c.size_gb, VOLUMES.c.volume_id)
+    .select_from(DISKS.outerjoin(VOLUMES, VOLUMES.c.id == DISKS.c.ossea_volume_id))
+    .where(DISKS.c.job_id.in_(_IDS))
+    .order_by(DISKS.c.unit_number, DISKS.c.id)
+)
+_PROOFS = select(CBT.c.job_id, CBT.c.disk_id).where(CBT.c.job_id.in_(_IDS), CBT.c.sync_success.is_(True))
+_POLLING = select(POLLING).where(POLLING.c.job_id.in_(_IDS))
+_OF_POLLING = attrgetter(*PollingRow.__slots__)
 
 
 def chunks(ids: Iterable[str]) -> Iterator[list[str]]:
@@ -87,58 +125,41 @@ def _leave_alone(job_id: str, error: Exception) -> None:
 
 
 def _load(connection: Connection, ids: Sequence[str], *, lock: bool) -> Iterator[tuple[str, Loaded]]:
-    jobs = select(*JOBS.c, taken().label("vm_taken")).where(JOBS.c.id.in_(ids)).order_by(JOBS.c.id)
-    rows = connection.execute(jobs.with_for_update(of=JOBS) if lock else jobs).all()
-    disks, proofs, polling = _disks(connection, ids), _proofs(connection, ids), _polling(connection, ids)
+    rows = connection.execute(_LOCKED if lock else _JOBS, {"ids": ids}).all()
+    disks, proofs = _disks(connection, ids), _proofs(connection, ids)
     oma_writes = is_adopted(connection)
     for row in rows:
         try:
-            facts = _facts(row, disks[row.id], proofs[row.id], polling.get(row.id), oma_writes=oma_writes)
+            polling = None if row.job_id is None else polling_row(row)
+            facts = _facts(row, disks[row.id], proofs[row.id], polling, oma_writes=oma_writes)
         except (ValueError, TypeError) as error:
             _leave_alone(row.id, error)
             continue
-        yield row.id, Loaded(facts, row.vm_context_id, polling.get(row.id), row.status)
-
-
-def taken() -> Exists:
-    """True for a job whose VM has a newer one, in whatever state."""
-    newer = JOBS.alias("newer")
-    later = or_(
-        newer.c.created_at > JOBS.c.created_at, and_(newer.c.created_at == JOBS.c.created_at, newer.c.id > JOBS.c.id)
-    )
-    return exists().where(newer.c.vm_context_id == JOBS.c.vm_context_id, later)
+        yield row.id, Loaded(facts, row.vm_context_id, polling, row.status)
 
 
 def _disks(connection: Connection, ids: Sequence[str]) -> dict[str, list[Disk]]:
-    query = (
-        select(DISKS.c.job_id, DISKS.c.disk_id, DISKS.c.capacity_bytes, DISKS.c.size_gb, VOLUMES.c.volume_id)
-        .select_from(DISKS.outerjoin(VOLUMES, VOLUMES.c.id == DISKS.c.ossea_volume_id))
-        .where(DISKS.c.job_id.in_(ids))
-        .order_by(DISKS.c.unit_number, DISKS.c.id)
-    )
     found = defaultdict(list)
-    for row in connection.execute(query):
+    for row in connection.execute(_DISKS, {"ids": ids}):
         capacity = row.capacity_bytes or (row.size_gb or 0) << 30
         found[row.job_id].append(Disk(row.disk_id, row.volume_id, capacity))
     return found
 
 
 def _proofs(connection: Connection, ids: Sequence[str]) -> dict[str, set[str]]:
-    query = select(CBT.c.job_id, CBT.c.disk_id).where(CBT.c.job_id.in_(ids), CBT.c.sync_success.is_(True))
     found = defaultdict(set)
-    for row in connection.execute(query):
+    for row in connection.execute(_PROOFS, {"ids": ids}):
         found[row.job_id].add(row.disk_id)
     return found
 
 
 def _polling(connection: Connection, ids: Sequence[str]) -> dict[str, PollingRow]:
-    query = select(POLLING).where(POLLING.c.job_id.in_(ids))
-    return {row.job_id: polling_row(row) for row in connection.execute(query)}
+    return {row.job_id: polling_row(row) for row in connection.execute(_POLLING, {"ids": ids})}
 
 
 def polling_row(row: Row) -> PollingRow:  # type: ignore[type-arg]
     """A `vma_polling_state` row, read by column names."""
-    return PollingRow(**{name: getattr(row, name) for name in PollingRow.__slots__})
+    return PollingRow(*_OF_POLLING(row))
 
 
 def _facts(

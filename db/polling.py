@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from db.bulk import insert_many, update_many
 from db.codec import rate_of
@@ -19,6 +19,12 @@ from fsm.states import Effect
 
 Values = dict[str, Any]
 _STARTS = {Effect.START_POLLING, Effect.RESTART_POLLING}
+# Statements are made once: making one costs more than running it. `ids` is one chunk.
+_OF_JOBS = POLLING.c.job_id.in_(bindparam("ids", expanding=True))
+_CHANGED = ("is_active", "next_due_at", "updated_at")
+_OFF = update(POLLING).where(_OF_JOBS).values({name: bindparam(f"new_{name}") for name in _CHANGED})
+_ON = _OFF.values(started_polling_at=bindparam("new_started_polling_at"))
+_KNOWN = select(POLLING.c.job_id).where(_OF_JOBS)
 
 
 def follow(
@@ -33,7 +39,7 @@ def follow(
         rows = [_answer_values(loaded.polling, d, due.get(d.before.job_id)) for loaded, d in answered]
         update_many(connection, POLLING, ("job_id",), rows)
         _sample(connection, answered)
-    stopped = [d.before.job_id for _, d in taken if not d.after.polled]
+    stopped = [d.before.job_id for _, d in taken if d.evidence is None and not d.after.polled]
     if stopped:
         stop(connection, stopped, taken[0][1].at)
     return due
@@ -58,7 +64,8 @@ def _answer_values(polling: PollingRow | None, decision: Decision, due: datetime
     evidence, known = decision.evidence, polling or PollingRow(is_active=False)
     assert evidence is not None  # noqa: S101 # the caller's condition, for the type checker
     failed = evidence.verdict.is_no_answer
-    return {
+    off: Values = {} if decision.after.polled else {"is_active": False}
+    return off | {
         "job_id": decision.before.job_id,
         "total_polls": known.total_polls + 1,
         "successful_polls": known.successful_polls + (not failed),
@@ -81,17 +88,21 @@ def start(connection: Connection, ids: Iterable[str], now: datetime) -> None:
     """Switch polling on, making the rows where they are missing."""
     fresh = {"is_active": True, "started_polling_at": now, "next_due_at": now, "updated_at": now}
     for some in chunks(ids):
-        connection.execute(update(POLLING).where(POLLING.c.job_id.in_(some)).values(fresh))
-        known = set(connection.scalars(select(POLLING.c.job_id).where(POLLING.c.job_id.in_(some))))
+        connection.execute(_ON, {"ids": some} | _new(fresh))
+        known = set(connection.scalars(_KNOWN, {"ids": some}))
         missing = [fresh | {"job_id": job_id, "created_at": now} for job_id in some if job_id not in known]
         insert_many(connection, POLLING, missing)
 
 
 def stop(connection: Connection, ids: Iterable[str], now: datetime) -> None:
     """Switch polling off."""
+    off = {"is_active": False, "next_due_at": None, "updated_at": now}
     for some in chunks(ids):
-        off = {"is_active": False, "next_due_at": None, "updated_at": now}
-        connection.execute(update(POLLING).where(POLLING.c.job_id.in_(some)).values(off))
+        connection.execute(_OFF, {"ids": some} | _new(off))
+
+
+def _new(values: Values) -> Values:
+    return {f"new_{name}": value for name, value in values.items()}
 
 
 def _sample(connection: Connection, answered: Sequence[tuple[Loaded, Decision]]) -> None:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, select
 
 from db import contexts, polling, refusals
 from db.bulk import insert_many, update_many
 from db.codec import evidence_to_json, facts_to_json, memory_to_json, rate_of, verdicts_to_json
 from db.errors import LostRaceError
-from db.load import Loaded
+from db.load import Loaded, chunks
 from db.tables import DISKS, HISTORY, JOBS
 from db.types import TEXT, cut
 from fsm.decision import Decision
@@ -23,6 +23,13 @@ from fsm.states import ENDED, SETUP, Effect, State, Verdict
 
 Values = dict[str, Any]
 SPEC_HASH = spec_hash()
+_MOVED_LAST = (
+    select(
+        JOBS.c.id, JOBS.c.status, JOBS.c.version, HISTORY.c.to_state, HISTORY.c.asked_by, HISTORY.c.actor, HISTORY.c.at
+    )
+    .select_from(JOBS.outerjoin(HISTORY, (HISTORY.c.job_id == JOBS.c.id) & (HISTORY.c.seq == JOBS.c.version)))
+    .where(JOBS.c.id.in_(bindparam("ids", expanding=True)))
+)
 _CLEAR_ERROR = {"vma_error_classification": None, "vma_error_details": None}
 
 
@@ -58,7 +65,32 @@ def _swap(connection: Connection, decisions: Sequence[tuple[Loaded, Decision]]) 
     """Compare-and-swap on (id, state, version)."""
     rows = [_key(loaded, decision) | _job_values(decision) for loaded, decision in decisions]
     if update_many(connection, JOBS, ("id", "old_version", "old_status"), rows) != len(rows):
-        raise LostRaceError([row["id"] for row in rows])
+        raise LostRaceError(_won(connection, decisions))
+
+
+def _won(connection: Connection, decisions: Sequence[tuple[Loaded, Decision]]) -> dict[str, str]:
+    """What those of the jobs have become that are neither as they were read nor as we just wrote them, and by whom."""
+    rows: dict[str, Any] = {}
+    for some in chunks(d.before.job_id for _, d in decisions):
+        rows |= {row.id: row for row in connection.execute(_MOVED_LAST, {"ids": some})}
+    lost = [d.before.job_id for loaded, d in decisions if not _is_ours(rows.get(d.before.job_id), loaded, d)]
+    return {job_id: _winner(rows.get(job_id)) for job_id in lost}
+
+
+def _is_ours(row: Any, loaded: Loaded, decision: Decision) -> bool:
+    if row is None:
+        return False
+    untouched = (row.version, row.status) == (decision.before.version, loaded.status)
+    return untouched or (decision.moved and row.version == decision.after.version and row.asked_by is None)
+
+
+def _winner(row: Any) -> str:
+    if row is None:
+        return "it was deleted"
+    who = f"{row.asked_by} {row.actor}" if row.actor else row.asked_by
+    told = row.to_state == row.status
+    by = f"by {who} at {row.at:%H:%M:%S}Z" if told else "by somebody who left no history"
+    return f"now {row.status}, version {row.version}, {by}"
 
 
 def _key(loaded: Loaded, decision: Decision) -> Values:

@@ -104,7 +104,7 @@ def _follow(connection: Connection, context: Values, decision: Decision, *, vm_t
         speaks = not vm_taken or context["current_job_id"] == job.job_id
         settle(connection, context, job, decision.at, speaks=speaks)
     elif vm_taken and Effect.RECLAIM_CONTEXT in decision.effects:
-        raise LostRaceError([job.job_id])
+        raise LostRaceError({job.job_id: "a newer job took its VM"})
     else:
         claim(context, job.job_id, decision.at)
 

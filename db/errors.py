@@ -1,6 +1,6 @@
 """What can go wrong between a request and the database, as values; the text is for an operator."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class StoreError(Exception):
@@ -20,12 +20,19 @@ class ConflictError(StoreError):
 
 
 class LostRaceError(StoreError):
-    """Somebody else changed a job each time we were about to; nothing was written."""
+    """Somebody else changed a job each time we were about to; nothing was written.
 
-    def __init__(self, job_ids: list[str]) -> None:
-        more = f" or {len(job_ids) - 3} others" if len(job_ids) > 3 else ""
-        super().__init__(f"{', '.join(job_ids[:3])}{more}: changed by another writer meanwhile; nothing was written")
-        self.job_ids = job_ids
+    `won` says by job what it has become, and by whom, as far as that is known.
+    """
+
+    def __init__(self, won: Mapping[str, str]) -> None:
+        named = [f"{job_id} ({how})" for job_id, how in list(won.items())[:3]]
+        more = f" and {len(won) - 3} others" if len(won) > 3 else ""
+        super().__init__(
+            f"{', '.join(named)}{more}: changed by another writer meanwhile; nothing was written."
+            " Look at the job as it is now, then repeat what is still wanted"
+        )
+        self.won = won
 
 
 class SecondProcessError(StoreError):

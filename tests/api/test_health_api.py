@@ -107,7 +107,7 @@ def test_a_full_disk_is_a_503_that_says_so_and_nothing_is_written(play: Play) ->
         (OSError(errno.ENOSPC, "No space left on device"), 503, "database_full"),
         (PoolTimeoutError("QueuePool limit of size 5 overflow 10 reached"), 503, "unavailable"),
         (IntegrityError("INSERT …", {}, Exception("UNIQUE constraint failed: secret")), 409, "conflict"),
-        (LostRaceError(["job-1"]), 409, "conflict"),
+        (LostRaceError({"job-1": "now failed"}), 409, "conflict"),
         (OSError(errno.EACCES, "secret"), 500, "internal"),
         (RuntimeError("secret"), 500, "internal"),
     ],

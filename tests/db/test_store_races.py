@@ -15,12 +15,15 @@ from unguarded import unguarded
 
 import db.store
 from db import contexts, jobs
+from db.apply import apply
 from db.engine import write
 from db.errors import LostRaceError
+from db.store import Store
 from db.tables import JOBS
 from fsm.decision import Decision, Outcome
 from fsm.facts import Asked
-from fsm.states import Event, Verdict
+from fsm.machine import decide_on
+from fsm.states import Asker, Event, Verdict
 
 
 @contextmanager
@@ -201,7 +204,7 @@ def test_two_jobs_of_a_vm_that_end_at_once_are_both_counted(vm: Vm) -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        LostRaceError(["job-1"]),
+        LostRaceError({"job-1": "now failed"}),
         OperationalError("UPDATE", {}, Exception("Deadlock found when trying to get lock; try restarting")),
         OperationalError("UPDATE", {}, Exception("could not serialize access due to concurrent update")),
         OperationalError("UPDATE", {}, Exception("Lock wait timeout exceeded; try restarting transaction")),
@@ -222,8 +225,11 @@ def test_a_transaction_that_is_lost_three_times_is_given_up_and_leaves_nothing(
 ) -> None:
     vm.replicate()
     before = everything_of(vm)
-    lost = LostRaceError(["job-1"])
-    with first_attempts_fail(monkeypatch, lost, 9) as tries, pytest.raises(LostRaceError, match="job-1: changed by"):
+    lost = LostRaceError({"job-1": "now failed"})
+    with (
+        first_attempts_fail(monkeypatch, lost, 9) as tries,
+        pytest.raises(LostRaceError, match=r"job-1 \(now failed\): changed by"),
+    ):
         vm.fire(Event.COMPLETE, OPERATOR)
     assert len(tries) == 3
     assert everything_of(vm) == before
@@ -283,7 +289,35 @@ def test_a_job_that_changes_each_time_is_left_alone(
     reading_is_stale(vm, monkeypatch, 9, **changed)
     with (
         unguarded(vm.store.engine),
-        pytest.raises(LostRaceError, match=f"{vm.job_id}: changed by another writer meanwhile"),
+        pytest.raises(
+            LostRaceError, match=f"{vm.job_id} .*by somebody who left no history.: changed by another writer"
+        ),
     ):
         vm.fire(Event.COMPLETE, OPERATOR)
     assert everything_of(vm) == before
+
+
+def test_after_three_lost_races_it_is_said_who_won(vm: Vm, monkeypatch: pytest.MonkeyPatch) -> None:
+    vm.replicate()
+    read_too_early = []
+    for event in (Event.FAIL, Event.REOPEN, Event.COMPLETE):
+        read_too_early.append(vm.store.loaded(vm.job_id))
+        vm.fire(event, Asked(Asker.OPERATOR, "boris", "knows better"))
+    monkeypatch.setattr("db.transactions.PAUSE", 0.001)
+    monkeypatch.setattr(db.store, "load_one", lambda *_, **__: read_too_early.pop(0))
+    with pytest.raises(LostRaceError) as lost:
+        vm.fire(Event.COMPLETE, OPERATOR)
+    assert lost.value.won == {vm.job_id: f"now completed, version 7, by operator boris at {vm.now:%H:%M:%S}Z"}
+    assert (read_too_early, [h["actor"] for h in vm.history[-3:]]) == ([], ["boris"] * 3)
+
+
+def test_of_a_batch_only_those_that_lost_are_named(vm: Vm, store: Store) -> None:
+    vm.replicate()
+    other = Vm(store).replicate()
+    stale = [(v.store.loaded(v.job_id), v.answer("completed", done=SIZE)) for v in (vm, other)]
+    vm.fire(Event.FAIL, OPERATOR)
+    decided = [(loaded, decide_on(loaded.facts, a.evidence, vm.now, asked=a.asked)) for loaded, a in stale]
+    with pytest.raises(LostRaceError) as lost, write(store.engine) as connection:
+        apply(connection, decided, store.policy)
+    assert lost.value.won == {vm.job_id: f"now failed, version 5, by operator anna at {vm.now:%H:%M:%S}Z"}
+    assert other.facts.state == "replicating"

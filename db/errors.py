@@ -47,6 +47,18 @@ class SecondProcessError(StoreError):
         self.database, self.holder = database, holder
 
 
+class UnwritableError(StoreError):
+    """The folder of the SQLite file takes no new files: then nothing can be written to the database either."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(
+            f"the database's folder cannot be written to ({path}: {why}).\n"
+            "Nothing was started or changed. Make room, mount the disk for writing, or give the folder to the user\n"
+            "under whom the service runs, and start it again"
+        )
+        self.path = path
+
+
 class UnreadableJobError(StoreError):
     """A row that does not make sense to this release: only that job suffers."""
 

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine, delete, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from db.engine import read, redacted, write
-from db.errors import SecondProcessError
+from db.errors import SecondProcessError, UnwritableError
 from db.tables import HOLDER
 
 log = structlog.get_logger(__name__)
@@ -49,7 +49,10 @@ class Sole:
         self._mine = False
 
     def take(self) -> None:
-        """Claim the database, unless we have it. SecondProcessError if another process has it."""
+        """Claim the database, unless we have it. SecondProcessError if another process has it.
+
+        UnwritableError if the disk of a SQLite file takes no lock file.
+        """
         with self._turn:
             if not (self._mine and self._lock.held()) and not self._lock.take():
                 raise SecondProcessError(redacted(self._engine.url), _holder(self._engine))
@@ -139,6 +142,8 @@ class _FileLock:
             self._file.acquire(timeout=0)
         except Timeout:
             return False
+        except OSError as error:
+            raise UnwritableError(self._file.lock_file, error.strerror or str(error)) from error
         return True
 
     def held(self) -> bool:

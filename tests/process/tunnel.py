@@ -1,0 +1,65 @@
+"""A way to a database server that can be cut: to its clients the server is restarted, or was never up."""
+
+import socket
+import threading
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import make_url
+
+
+class Tunnel:
+    """Listens on a port of its own and passes everything on, while it is open."""
+
+    def __init__(self, url: str) -> None:
+        target = make_url(url)
+        self._target = (str(target.host), int(target.port or 0))
+        self._listener: socket.socket | None = None
+        self._ends: set[socket.socket] = set()
+        self._port = 0
+        self.open()
+        self.url = target.set(host="127.0.0.1", port=self._port).render_as_string(hide_password=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cut()
+
+    def open(self) -> None:
+        """Let clients through, on the same port as before."""
+        self._listener = socket.create_server(("127.0.0.1", self._port))
+        self._port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def cut(self) -> None:
+        """Break every connection and refuse new ones."""
+        listener, self._listener = self._listener, None
+        for end in [*([listener] if listener else []), *self._ends]:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+        self._ends.clear()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+                server = socket.create_connection(self._target)
+            except OSError:
+                return
+            self._ends |= {client, server}
+            for source, sink in ((client, server), (server, client)):
+                threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+
+    @staticmethod
+    def _pass_on(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Transitions a second, persisted: `Store.answer` beside the raw driver, SQLModel and Django, on each database, in one run.
+"""Transitions a second, persisted: `Store.answer` beside the raw driver, SQLModel and Django, on each database.
 
 Each completes jobs that replicate. The others only write state, version and a row of history with some JSON; ours
 reads everything a rule may know, decides, swaps state and version, writes the history row with its why, the VM context,
@@ -154,10 +154,11 @@ def main() -> None:
         return
     print(
         f"Python {platform.python_version()}, SQLAlchemy {sqlalchemy.__version__},"
-        f" {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}", flush=True
+        f" {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}",
+        flush=True,
     )
     for kind in sys.argv[1:] or kinds():
-        subprocess.run([sys.executable, __file__, kind], check=True)
+        subprocess.run([sys.executable, __file__, kind], check=True)  # noqa: S603 # ourselves
 
 
 if __name__ == "__main__":

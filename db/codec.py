@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from math import isfinite
 from typing import Any
 
+import msgspec
 from pydantic import TypeAdapter
 
 from fsm.evidence import Evidence
@@ -47,10 +48,9 @@ def evidence_from_json(stored: Json) -> Evidence:
     return _EVIDENCE.validate_python(stored)
 
 
-def facts_to_json(facts: JobFacts) -> Json:
-    """A job's facts as history keeps them."""
-    out: Json = _FACTS.dump_python(facts, mode="json")
-    return out
+def facts_to_json(facts: JobFacts) -> msgspec.Raw:
+    """A job's facts as history keeps them: JSON that goes into a column as it is."""
+    return msgspec.Raw(msgspec.json.encode(facts))
 
 
 def facts_from_json(stored: Json) -> JobFacts:
@@ -58,10 +58,9 @@ def facts_from_json(stored: Json) -> JobFacts:
     return _FACTS.validate_python(stored)
 
 
-def verdicts_to_json(verdicts: Iterable[GuardVerdict]) -> list[Json]:
-    """Guard verdicts as history and API show them."""
-    out: list[Json] = _VERDICTS.dump_python(tuple(verdicts), mode="json")
-    return out
+def verdicts_to_json(verdicts: Iterable[GuardVerdict]) -> msgspec.Raw:
+    """Guard verdicts as history and API show them: JSON that goes into a column as it is."""
+    return msgspec.Raw(msgspec.json.encode(tuple(verdicts)))
 
 
 def verdicts_from_json(stored: list[Json]) -> tuple[GuardVerdict, ...]:

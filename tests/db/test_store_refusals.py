@@ -9,7 +9,7 @@ from sqlalchemy import event
 from store_builders import MIB, NOW, OPERATOR, WORKFLOW, Vm
 
 from db import refusals
-from db.codec import verdicts_to_json
+from db.codec import verdicts_from_json
 from db.errors import ConflictError
 from fsm.decision import Outcome
 from fsm.facts import Asked
@@ -26,7 +26,7 @@ def test_a_refused_event_is_kept_with_every_guard_that_said_no(vm: Vm) -> None:
     refused = vm.replicate().fire(Event.COMPLETE, MONITOR).decision
     (row,) = kept(vm)
     assert refused.outcome is Outcome.REFUSED
-    assert row["verdicts"] == verdicts_to_json(refused.refusals)
+    assert verdicts_from_json(row["verdicts"]) == refused.refusals
     assert [v["name"] for v in row["verdicts"]] == ["by_operator", "has_reason"]
     shown = ("event", "state", "outcome", "asked_by", "message", "times", "at")
     assert [row[name] for name in shown] == ["complete", "replicating", "refused", "monitor", refused.says, 1, NOW]

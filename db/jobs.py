@@ -8,14 +8,14 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Row, and_, insert, or_, select, update
 
-from db import contexts, polling
+from db import appliances, contexts, polling
 from db.adopted import statuses_of
 from db.apply import history_row
 from db.codec import memory_to_json
 from db.errors import ConflictError, NotFoundError, StoreError
 from db.tables import CONTEXTS, DISKS, HISTORY, JOBS, POLLING, VOLUMES
 from fsm.decision import Decision
-from fsm.facts import Asked, Disk, JobFacts, VmFacts
+from fsm.facts import DEFAULT_APPLIANCE, Asked, Disk, JobFacts, VmFacts
 from fsm.machine import decide
 from fsm.policy import RecoveryPolicy
 from fsm.states import ACTIVE, INITIAL, Event, Verdict
@@ -47,6 +47,7 @@ class NewJob:
     target_network: str = ""
     disks: tuple[NewDisk, ...] = field(default_factory=tuple)
     job_id: str | None = None
+    appliance: str = DEFAULT_APPLIANCE
 
 
 def new_job_id(now: datetime) -> str:
@@ -98,12 +99,14 @@ def create(
 
 
 def _newborn(connection: Connection, new: NewJob, now: datetime) -> JobFacts:
+    appliances.require(connection, new.appliance)
     job_id = new.job_id or new_job_id(now)
     if connection.scalar(select(JOBS.c.id).where(JOBS.c.id == job_id)):
         raise ConflictError(f"a job {job_id} exists already")
     disks = tuple(Disk(d.disk_id, None, d.capacity_bytes) for d in new.disks)
     total = sum(d.capacity_bytes for d in disks)
-    return JobFacts(job_id, INITIAL, created_at=now, entered_at=now, version=0, disks=disks, total_bytes=total)
+    return JobFacts(job_id, INITIAL, created_at=now, entered_at=now, version=0, disks=disks, total_bytes=total,
+                    appliance=new.appliance)  # fmt: skip
 
 
 def _ensure_context(connection: Connection, context: Row | None, new: NewJob, now: datetime) -> str:  # type: ignore[type-arg]
@@ -159,6 +162,7 @@ def _job_row(context_id: str, new: NewJob, job: JobFacts, now: datetime) -> dict
         "updated_at": now,
         "total_bytes": job.total_bytes,
         "rule_memory": memory_to_json(job.memory),
+        "appliance": new.appliance,
     }
 
 

@@ -14,7 +14,7 @@ from db.codec import memory_from_json
 from db.errors import NotFoundError, UnreadableJobError
 from db.foreign import FOREIGN
 from db.tables import CBT, DISKS, JOBS, POLLING, VOLUMES
-from fsm.facts import Disk, JobFacts
+from fsm.facts import DEFAULT_APPLIANCE, Disk, JobFacts
 from fsm.states import ACTIVE, ENDED, Ending, State
 
 log = structlog.get_logger(__name__)
@@ -61,6 +61,7 @@ _IDS: BindParameter[str] = bindparam("ids", expanding=True)
 _NEEDED = (
     "id", "vm_context_id", "status", "created_at", "entered_at", "version", "ending", "watched", "vma_validated_at",
     "progress_percent", "bytes_transferred", "total_bytes", "recovery_attempted", "recovery_method", "rule_memory",
+    "appliance",
 )  # fmt: skip
 _JOBS = (
     select(
@@ -195,6 +196,7 @@ def _facts(
         recovery_attempted=bool(row.recovery_attempted),
         recovery_method=row.recovery_method,
         memory=memory,
+        appliance=row.appliance or DEFAULT_APPLIANCE,
     )
 
 
@@ -205,21 +207,24 @@ class PolledJob:
     job_id: str
     watched: bool
     polling: PollingRow | None
+    appliance: str = DEFAULT_APPLIANCE
 
 
 def polled_jobs(connection: Connection) -> list[PolledJob]:
     """All jobs that must be polled: active, or an inferred end under watch. One query, unless a row is unreadable."""
     must = or_(JOBS.c.status.in_([s.value for s in ACTIVE]), JOBS.c.watched.is_(True))
     joined = JOBS.outerjoin(POLLING, POLLING.c.job_id == JOBS.c.id)
-    query = select(JOBS.c.id, JOBS.c.status, *POLLING.c).select_from(joined).where(must).order_by(JOBS.c.id)
+    columns = (JOBS.c.id, JOBS.c.status, JOBS.c.appliance)
+    query = select(*columns, *POLLING.c).select_from(joined).where(must).order_by(JOBS.c.id)
     try:
-        return [
-            PolledJob(row.id, row.status in ENDED, None if row.job_id is None else polling_row(row))
-            for row in connection.execute(query)
-        ]
+        return [_polled(row, None if row.job_id is None else polling_row(row)) for row in connection.execute(query)]
     except (ValueError, TypeError):
-        rows = connection.execute(select(JOBS.c.id, JOBS.c.status).where(must).order_by(JOBS.c.id)).all()
-        return [PolledJob(row.id, row.status in ENDED, _polling_alone(connection, row.id)) for row in rows]
+        rows = connection.execute(select(*columns).where(must).order_by(JOBS.c.id)).all()
+        return [_polled(row, _polling_alone(connection, row.id)) for row in rows]
+
+
+def _polled(row: Row, polling: PollingRow | None) -> PolledJob:  # type: ignore[type-arg]
+    return PolledJob(row.id, row.status in ENDED, polling, row.appliance or DEFAULT_APPLIANCE)
 
 
 def _polling_alone(connection: Connection, job_id: str) -> PollingRow | None:

@@ -14,6 +14,7 @@ from db.own_tables import (
     RecoveryRun,
     ServiceHolder,
     SpecVersion,
+    VmaAppliance,
 )
 from db.table import Table
 
@@ -36,4 +37,5 @@ __all__ = [
     "ServiceHolder",
     "SpecVersion",
     "VmDisk",
+    "VmaAppliance",
 ]

@@ -174,3 +174,23 @@ class ServiceHolder(Table, table=True):
     pid: int = Field(sa_column=Column(Integer, nullable=False))
     doing: str = Field(sa_column=text(16, nullable=False))
     since: datetime = Field(sa_column=time(nullable=False))
+
+
+class VmaAppliance(Table, table=True):
+    """An appliance that jobs may belong to, and what was learned of it. The files are paths on the service's host."""
+
+    __tablename__ = "vma_appliances"
+    __table_args__ = (OPTIONS,)
+
+    name: str = Field(sa_column=Column(String(64), primary_key=True))
+    url: str = Field(sa_column=text(500, nullable=False))
+    ca_file: str | None = Field(None, sa_column=text(500))
+    token_file: str | None = Field(None, sa_column=text(500))
+    cert_file: str | None = Field(None, sa_column=text(500))
+    key_file: str | None = Field(None, sa_column=text(500))
+    paused: bool = Field(False, sa_column=flag())
+    in_flight: int = Field(0, sa_column=count(Integer))  # requests at once, as learned
+    generation: str | None = Field(None, sa_column=text(32))
+    heard_at: datetime | None = Field(None, sa_column=time())
+    created_at: datetime = Field(sa_column=time(nullable=False))
+    updated_at: datetime = Field(sa_column=time(nullable=False))

@@ -10,6 +10,7 @@ from fsm.policy import DEFAULT_POLICY, RecoveryPolicy
 from fsm.states import ACTIVE, SETUP, Asker, Ending, State, Verdict
 
 ZERO = timedelta(0)
+DEFAULT_APPLIANCE = "default"  # that of the settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class JobFacts:
     recovery_attempted: bool = False
     recovery_method: str | None = None
     memory: Memory = field(default_factory=Memory)
+    appliance: str = DEFAULT_APPLIANCE
 
     @property
     def active(self) -> bool:

@@ -21,7 +21,7 @@ class Question:
     appliance: str = "default"
 
     @classmethod
-    def of(cls, facts: JobFacts, appliance: str = "default") -> Self:
+    def of(cls, facts: JobFacts) -> Self:
         """The question about a stored job. Without disks, or with its VM taken, only its own id is asked."""
         return cls(
             facts.job_id,
@@ -30,5 +30,5 @@ class Question:
             facts.memory,
             own_id_only=facts.vm_taken or not facts.disks,
             setup=facts.in_setup,
-            appliance=appliance,
+            appliance=facts.appliance,
         )

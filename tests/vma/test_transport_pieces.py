@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import cast
 
 import httpx
@@ -18,9 +19,13 @@ from vma.transport.exchange import Exchange
 BODY = json.dumps(envelope(), indent=1).encode()
 DATE = b"Date: Mon, 23 Nov 2026 19:23:07 GMT\r\n"
 LENGTH = b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (DATE, len(BODY), BODY)
-CHUNKED = b"HTTP/1.1 200 OK\r\n%bTransfer-Encoding: chunked\r\n\r\n7;why=not\r\n%b\r\n%x\r\n%b\r\n0\r\nDate: x\r\nX: y\r\n\r\n" % (
-    *(DATE, BODY[:7]),
-    *(len(BODY) - 7, BODY[7:]),
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\n%bTransfer-Encoding: chunked\r\n\r\n"
+    b"7;why=not\r\n%b\r\n%x\r\n%b\r\n0\r\nDate: x\r\nX: y\r\n\r\n"
+    % (
+        *(DATE, BODY[:7]),
+        *(len(BODY) - 7, BODY[7:]),
+    )
 )
 CLOSED = b"HTTP/1.1 200 OK\r\n%b\r\n%b" % (DATE, BODY)
 OLD = b"HTTP/1.0 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (DATE, len(BODY), BODY)
@@ -98,7 +103,9 @@ def answer(pieces: Iterable[bytes]) -> tuple[int, list[tuple[bytes, bytes]], byt
     return asyncio.run(work())
 
 
-@pytest.mark.parametrize(("kind", "kept"), [("length", 1), ("chunked", 1), ("closed", 0), ("HTTP/1.0", 0), ("interim", 1)])
+@pytest.mark.parametrize(
+    ("kind", "kept"), [("length", 1), ("chunked", 1), ("closed", 0), ("HTTP/1.0", 0), ("interim", 1)]
+)
 def test_an_answer_in_one_piece_and_in_single_bytes_is_the_same(kind: str, kept: int) -> None:
     whole = WHOLE[kind]
     status, headers, body, found = answer([whole])
@@ -113,7 +120,7 @@ def test_an_answer_in_one_piece_and_in_single_bytes_is_the_same(kind: str, kept:
 def test_any_cutting_of_an_answer_gives_the_same_answer(kind: str, cuts: list[int]) -> None:
     whole = WHOLE[kind]
     ends = [0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
-    pieces = [whole[a:b] for a, b in zip(ends, ends[1:], strict=False) if a < b]
+    pieces = [whole[a:b] for a, b in pairwise(ends) if a < b]
     assert answer(pieces) == answer([whole])
 
 

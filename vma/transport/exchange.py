@@ -51,12 +51,19 @@ class Exchange(httpx.AsyncByteStream):
                 raise self._error
             if self.complete:
                 raise StopAsyncIteration
-            self._arrival = self._loop.create_future()
-            await self._arrival
+            await self._more()
         chunk = bytes(self._unread)
         self._unread.clear()
         self._source.resume(self)
         return chunk
+
+    async def _more(self) -> None:
+        self._arrival = self._loop.create_future()
+        try:
+            await self._arrival
+        except asyncio.CancelledError:
+            self.abandon()
+            raise
 
     async def aclose(self) -> None:
         """Nobody reads on."""

@@ -1,4 +1,4 @@
-"""Asking a VMA over HTTP. The one module of the service that knows the HTTP library."""
+"""Asking a VMA over HTTP. Beside `vma.transport` the one module of the service that knows the HTTP library."""
 
 import asyncio
 import errno
@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, TypedDict
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from vma.address import checked_base_url
 from vma.composite import Question, compose, unexpected
 from vma.keys import next_keys
 from vma.observer import Observer
+from vma.transport import Exchange, TotalTimeout, VmaTransport, Written
 from vma.wire import read, read_health, unheard
 from vma.wire_models import Answer, Kind, Reply
 
@@ -24,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 PREFIX: Final = "/api/v1"
 _HEADERS: Final = {"accept": "application/json, text/plain", "accept-encoding": "identity", "user-agent": "oma-fsm"}
+_REQUESTS: Final = 20_000  # kept, of about 1.6 kB: more keys than are asked in turn by one service
 # Path segments that no quoting keeps from being resolved on the way.
 _UNASKABLE: Final = ("", ".", "..")
 
@@ -63,17 +66,13 @@ class VmaClient:
         self.limits = limits or VmaLimits()
         self.observer = observer or Observer()
         self._in_flight = asyncio.Semaphore(self.limits.in_flight)
-        self._http = httpx.AsyncClient(
-            headers=_HEADERS,
-            timeout=httpx.Timeout(self.limits.read, connect=self.limits.connect, pool=None),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=self.limits.in_flight),
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._transport = VmaTransport(keep=self.limits.in_flight)
+        self._progress_of = lru_cache(_REQUESTS)(self._new_question)
 
     async def ask(self, question: Question) -> Evidence:
         """What the VMA says of a job. Raises nothing but CancelledError."""
-        question = replace(question, appliance=self.name)
+        if question.appliance != self.name:
+            question = replace(question, appliance=self.name)
         try:
             answers = await self._answers(question)
             return compose(question, answers, **self._observed())
@@ -85,10 +84,10 @@ class VmaClient:
         """Whether the appliance says that it is well. Raises nothing but CancelledError."""
         began = self.observer.uptime()
         try:
-            reply = await self._fetch("/health")
+            reply = await self._fetch(self._written("/health"))
             said = read_health(reply)
             reachable, healthy, error = said.reachable, said.healthy, said.error
-        except (httpx.HTTPError, TimeoutError) as failure:
+        except httpx.HTTPError as failure:
             kind, error = describe(failure, self.limits)
             reachable, healthy = kind is not Kind.UNREACHABLE, False
         latency = self.observer.uptime() - began
@@ -96,41 +95,53 @@ class VmaClient:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._http.aclose()
+        await self._transport.aclose()
 
     async def _answers(self, question: Question) -> dict[str, Answer]:
         answers: dict[str, Answer] = {}
         while keys := next_keys(question, answers, self.observer.now()):
-            answers.update(zip(keys, await asyncio.gather(*map(self._answer, keys)), strict=True))
+            if len(keys) == 1:  # needs no task of its own
+                answers[keys[0]] = await self._answer(keys[0])
+            else:
+                answers.update(zip(keys, await asyncio.gather(*map(self._answer, keys)), strict=True))
         return answers
 
     async def _answer(self, key: str) -> Answer:
         if key in _UNASKABLE:
             return unheard(key, Kind.UNINTELLIGIBLE, f"{key!r} cannot be asked about: it is no name")
         try:
-            return read(key, await self._fetch("/progress/" + quote(key, safe="", errors="replace")))
-        except (httpx.HTTPError, TimeoutError) as failure:
+            return read(key, await self._fetch(self._progress_of(key)))
+        except httpx.HTTPError as failure:
             return unheard(key, *describe(failure, self.limits))
         except Exception as error:
             log.exception("a question to the VMA failed", key=key, appliance=self.name)
             return unheard(key, Kind.UNINTELLIGIBLE, _internal(error))
 
-    async def _fetch(self, path: str) -> Reply:
-        request = self._http.build_request("GET", self.base_url + PREFIX + path)
-        async with self._in_flight, asyncio.timeout(self.limits.total):
-            response = await self._http.send(request, stream=True)
+    async def _fetch(self, request: Written) -> Reply:
+        async with self._in_flight:
+            exchange = await self._transport.ask(request)
             try:
-                body, truncated = await self._body(response)
+                body, truncated = await self._body(exchange)
             finally:
-                await response.aclose()
-        return Reply(response.status_code, response.headers, body, truncated)
+                exchange.abandon()
+        return Reply(exchange.status, _fields(exchange.headers), body, truncated)
 
-    async def _body(self, response: httpx.Response) -> tuple[bytes, bool]:
+    def _new_question(self, key: str) -> Written:
+        return self._written("/progress/" + quote(key, safe="", errors="replace"))
+
+    def _written(self, path: str) -> Written:
+        limits = self.limits
+        seconds = {"connect": limits.connect, "read": limits.read, "total": limits.total}
+        url = self.base_url + PREFIX + path
+        return self._transport.write(httpx.Request("GET", url, headers=_HEADERS, extensions={"timeout": seconds}))
+
+    async def _body(self, exchange: Exchange) -> tuple[bytes, bool]:
         body = bytearray()
-        async for chunk in response.aiter_raw():
+        async for chunk in exchange:
             body += chunk
             if len(body) > self.limits.max_body:
-                return bytes(body[: self.limits.max_body]), True
+                del body[self.limits.max_body :]
+                return bytes(body), True
         return bytes(body), False
 
     def _observed(self) -> "_Observed":
@@ -141,6 +152,15 @@ class _Observed(TypedDict):
     observed_at: datetime
     observer: str
     uptime: float
+
+
+def _fields(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Header fields by their lower-case names; those of one name are joined."""
+    fields: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        fields[name] = f"{fields[name]}, {value}" if name in fields else value
+    return fields
 
 
 # --- what went wrong, in an operator's words ------------------------------------------------------
@@ -159,9 +179,9 @@ def describe(failure: Exception, limits: VmaLimits) -> tuple[Kind, str]:
 
 
 _TEXTS: Final = {
+    TotalTimeout: "the answer was not complete within {limits.total:g} s",
     httpx.ConnectTimeout: "no connection within {limits.connect:g} s",
     httpx.TimeoutException: "connected, but no answer within {limits.read:g} s",
-    TimeoutError: "the answer was not complete within {limits.total:g} s",
     httpx.NetworkError: "the connection broke before the answer was complete",
 }
 

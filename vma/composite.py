@@ -11,7 +11,7 @@ The verdict on a job is the first of these that holds:
 7. otherwise: not found.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -40,7 +40,9 @@ def compose(
     verdict = _verdict(hearing, disks)
     failed = _failed_disks(hearing, disks)
     done, total = _bytes(hearing, disks)
-    speaker = _speaker(hearing)
+    fresh = _fresh(hearing)
+    running = _running(hearing, fresh)
+    speaker = next((a for a in (*running, hearing.own_known, *fresh) if a is not None), None)  # whose phase is shown
     return Evidence(
         verdict,
         observed_at,
@@ -50,16 +52,16 @@ def compose(
         bytes_transferred=done,
         total_bytes=total,
         percent=_percent(speaker, done, total),
-        throughput_mib_s=_rate(hearing),
-        eta_seconds=max((a.eta_seconds for a in _running(hearing) if a.eta_seconds), default=None),
+        throughput_mib_s=_rate(running),
+        eta_seconds=max((a.eta_seconds for a in running if a.eta_seconds), default=None),
         phase=speaker.phase if speaker else None,
         sync_type=speaker.sync_type if speaker else None,
         operation=speaker.operation if speaker else None,
         disks=disks,
         own_key_completed=hearing.own_verdict is Verdict.COMPLETED,
-        answering_key=_answering_key(hearing),
-        error=_error(hearing, verdict, failed),
-        body=_body(hearing, verdict),
+        answering_key=_answering_key(hearing, fresh),
+        error=_error(hearing, verdict, failed, fresh),
+        body=_body(hearing, verdict, fresh),
         failed_disks=failed,
         refused=any(a.refused for a in answers.values()),
         retry_after=max((a.retry_after for a in answers.values() if a.retry_after is not None), default=None),
@@ -78,10 +80,11 @@ def unexpected(question: Question, error: str, *, observed_at: datetime, observe
 
 def _verdict(hearing: Hearing, disks: tuple[DiskEvidence, ...]) -> Verdict:
     verdicts = {d.verdict for d in disks} | {hearing.own_verdict}
+    if Verdict.RUNNING in verdicts or hearing.running_rows:
+        return Verdict.RUNNING
     kinds = {a.kind for a in _that_matter(hearing)}
     said_done = hearing.own_verdict is Verdict.COMPLETED or any(d.proven for d in disks)
     order = (
-        (Verdict.RUNNING, Verdict.RUNNING in verdicts or bool(hearing.running_rows)),
         (Verdict.COMPLETED, hearing.all_proven),
         (Verdict.UNREACHABLE, Kind.UNREACHABLE in kinds),
         (Verdict.UNINTELLIGIBLE, Kind.UNINTELLIGIBLE in kinds or not kinds),
@@ -113,22 +116,16 @@ def _fresh(hearing: Hearing) -> list[Answer]:
     return list({a.key: a for a in found if a is not None}.values())
 
 
-def _running(hearing: Hearing) -> list[Answer]:
+def _running(hearing: Hearing, fresh: list[Answer]) -> list[Answer]:
     """The entries of copies that run: by export names, or else by the job's own id."""
-    exports = [a for a in _fresh(hearing) if a.verdict is Verdict.RUNNING]
+    exports = [a for a in fresh if a.verdict is Verdict.RUNNING]
     own = hearing.own_known
     own_runs = own is not None and (own.verdict is Verdict.RUNNING or bool(hearing.running_rows))
     return exports or ([own] if own is not None and own_runs else [])
 
 
-def _speaker(hearing: Hearing) -> Answer | None:
-    """The answer whose phase and operation are shown."""
-    ranked: Iterator[Answer | None] = iter((*_running(hearing), hearing.own_known, *_fresh(hearing)))
-    return next((a for a in ranked if a is not None), None)
-
-
-def _rate(hearing: Hearing) -> float | None:
-    rates = [a.rate_mib_s for a in _running(hearing) if a.rate_mib_s is not None]
+def _rate(running: list[Answer]) -> float | None:
+    rates = [a.rate_mib_s for a in running if a.rate_mib_s is not None]
     return sum(rates) if rates else None
 
 
@@ -147,15 +144,15 @@ def _percent(speaker: Answer | None, done: int | None, total: int | None) -> flo
     return speaker.counted(speaker.percent) if speaker else None
 
 
-def _answering_key(hearing: Hearing) -> str | None:
-    if _fresh(hearing):
+def _answering_key(hearing: Hearing, fresh: list[Answer]) -> str | None:
+    if fresh:
         return "export"
     return "job" if hearing.own_known else None
 
 
-def _error(hearing: Hearing, verdict: Verdict, failed: tuple[str, ...]) -> str | None:
+def _error(hearing: Hearing, verdict: Verdict, failed: tuple[str, ...], fresh: list[Answer]) -> str | None:
     if verdict is Verdict.FAILED:
-        return _failure(hearing, failed)
+        return _failure(hearing, failed, fresh)
     if verdict not in _WRONG:
         return None
     wanted = (a for a in _that_matter(hearing) if a.kind is _WRONG[verdict])
@@ -163,12 +160,14 @@ def _error(hearing: Hearing, verdict: Verdict, failed: tuple[str, ...]) -> str |
     return "the VMA was not asked" if answer is None else _complaint(answer)
 
 
-def _body(hearing: Hearing, verdict: Verdict) -> str | None:
+def _body(hearing: Hearing, verdict: Verdict, fresh: list[Answer]) -> str | None:
     """What the answer that went wrong said, word for word, up to a bound (requirement 2.2)."""
     if verdict is Verdict.FAILED:
-        bodies = (a.body for a in (*_fresh(hearing), hearing.own_known) if a and a.verdict is Verdict.FAILED)
+        bodies = (a.body for a in (*fresh, hearing.own_known) if a and a.verdict is Verdict.FAILED)
+    elif verdict not in _WRONG:
+        return None
     else:
-        bodies = (a.body for a in _that_matter(hearing) if a.kind is _WRONG.get(verdict))
+        bodies = (a.body for a in _that_matter(hearing) if a.kind is _WRONG[verdict])
     body = next(bodies, b"")
     return clean(body[:MAX_BODY].decode("utf-8", errors="replace"), MAX_BODY) if body else None
 
@@ -178,8 +177,8 @@ def _complaint(answer: Answer) -> str:
     return f"{text}; the body begins: {answer.excerpt[:ERROR_EXCERPT]}" if answer.excerpt else text
 
 
-def _failure(hearing: Hearing, failed: tuple[str, ...]) -> str:
-    broken = [a for a in (*_fresh(hearing), hearing.own_known) if a is not None and a.verdict is Verdict.FAILED]
+def _failure(hearing: Hearing, failed: tuple[str, ...], fresh: list[Answer]) -> str:
+    broken = [a for a in (*fresh, hearing.own_known) if a is not None and a.verdict is Verdict.FAILED]
     disks = f"disk {', '.join(failed)} failed" if failed else "the copy failed"
     reason = next((a.error for a in broken if a.error), "the VMA gave no reason")
     where = next((f" in phase {a.phase}" for a in broken if a.phase), "")

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 INT64_MAX: Final = 2**63 - 1
+MAX_DIGITS: Final = 20  # with the sign; a longer whole number counts infinite
 MAX_NOTES: Final = 10
 MAX_TEXT: Final = 300
+_MOST, _LEAST = 10**MAX_DIGITS, -(10 ** (MAX_DIGITS - 1))  # the first whole numbers with more digits
 _MISSING: Final = object()
 
 
@@ -122,7 +124,7 @@ class Fields:
             return None
 
     def _number(self, name: str) -> int | float | None:
-        value = self._raw.get(name, _MISSING)
+        value = _bounded(self._raw.get(name, _MISSING))
         if value is _MISSING:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
@@ -131,5 +133,9 @@ class Fields:
         return value
 
     def _odd(self, name: str, value: object, treatment: str) -> None:
-        shown = type(value).__name__ if isinstance(value, dict | list) else repr(value)
+        shown = type(value).__name__ if isinstance(value, dict | list) else repr(_bounded(value))
         self.note(f"{name} is {shown[:60]}: {treatment}")
+
+
+def _bounded(value: Any) -> Any:
+    return math.inf if type(value) is int and not _LEAST < value < _MOST else value

@@ -25,25 +25,18 @@ class Hearing:
     question: Question
     answers: Mapping[str, Answer]
     observed_at: datetime
+    own: Answer | None = field(init=False)  # the answer under the job's own id, whatever it says; None if not asked
+    own_known: Answer | None = field(init=False)  # the entry under the job's own id; it is never stale
+    own_verdict: Verdict | None = field(init=False)  # running, completed or failed, as said there
+    own_rows: tuple[DiskRow, ...] = field(init=False)  # the disks that it names
     proven: frozenset[str] = field(init=False)  # ids of the disks whose end is proven
 
     def __post_init__(self) -> None:
+        own = self.own = self.answers.get(self.question.job_id)
+        known = self.own_known = own if own is not None and own.kind is Kind.KNOWN else None
+        self.own_verdict = known.verdict if known is not None else None
+        self.own_rows = known.disks if known is not None else ()
         self.proven = frozenset(d.disk_id for d in self.question.disks if self._is_proven(d))
-
-    @property
-    def own(self) -> Answer | None:
-        """The answer under the job's own id, whatever it says; None if it was not asked."""
-        return self.answers.get(self.question.job_id)
-
-    @property
-    def own_known(self) -> Answer | None:
-        """The entry under the job's own id. It is never stale."""
-        return self.own if self.own is not None and self.own.kind is Kind.KNOWN else None
-
-    @property
-    def own_verdict(self) -> Verdict | None:
-        """running, completed or failed as said under the job's own id."""
-        return self.own.verdict if self.own is not None else None
 
     @property
     def unproven(self) -> list[Disk]:
@@ -71,13 +64,10 @@ class Hearing:
     def row(self, disk: Disk) -> DiskRow | None:
         """What the answer under the job's own id says of the disk in particular."""
         rows = self.own_rows
+        if not rows:
+            return None
         alone = len(self.question.disks) == 1 and len(rows) == 1
         return next((r for r in rows if alone or r.disk_id == disk.disk_id), None)
-
-    @property
-    def own_rows(self) -> tuple[DiskRow, ...]:
-        """The rows of the answer under the job's own id, if it is known."""
-        return self.own_known.disks if self.own_known else ()
 
     @property
     def running_rows(self) -> list[DiskRow]:
@@ -86,6 +76,8 @@ class Hearing:
         "completed" is the word of the disk that ended last. A failure is one disk's only if some
         row says so: otherwise rows keep their copying word for ever.
         """
+        if not self.own_rows:
+            return []
         per_disk = any(r.meaning is Meaning.BROKEN for r in self.own_rows)
         if self.own_verdict is Verdict.COMPLETED or (self.own_verdict is Verdict.FAILED and per_disk):
             return [r for r in self.own_rows if r.short and r.meaning is Meaning.COPYING and not self._row_is_proven(r)]

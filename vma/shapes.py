@@ -1,11 +1,11 @@
 """The shapes in which appliances of three generations spell the same progress."""
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, TypedDict
 
 from vma.fields import Fields
-from vma.wire_models import Answer, DiskRow
+from vma.wire_models import DiskRow
 
 MAX_DISKS: Final = 256
 MAX_ERRORS: Final = 20
@@ -13,11 +13,26 @@ MAX_WORD: Final = 64
 MIB: Final = 2**20
 
 
-def envelope(blank: Answer, fields: Fields) -> Answer:
-    """Fill in an answer from the envelope, in either of its two generations."""
+class Said(TypedDict):
+    """What any of the shapes says, as the fields of an `Answer`."""
+
+    phase: str | None
+    operation: str | None
+    sync_type: str | None
+    bytes_transferred: int | None
+    total_bytes: int | None
+    percent: float | None
+    rate_mib_s: float | None
+    eta_seconds: int | None
+    start_time: datetime | None
+    disks: tuple[DiskRow, ...]
+    error: str | None
+
+
+def envelope(fields: Fields) -> Said:
+    """What the envelope says, in either of its two generations."""
     timing = fields.child("timing")
-    return replace(
-        blank,
+    return Said(
         phase=fields.text("phase", MAX_WORD),
         operation=fields.text("current_operation"),
         sync_type=_sync_type(fields.text("sync_type", MAX_WORD)),
@@ -32,18 +47,19 @@ def envelope(blank: Answer, fields: Fields) -> Answer:
     )
 
 
-def raw_model(blank: Answer, fields: Fields) -> Answer:
-    """Fill in an answer from the raw model, which some older appliances send; its rates are bytes per second."""
+def raw_model(fields: Fields) -> Said:
+    """What the raw model says, which some older appliances send; its rates are bytes per second."""
     whole = fields.child("aggregate")
     bytes_per_second = whole.rate("throughput_bps")
-    return replace(
-        blank,
+    return Said(
         phase=fields.text("stage", MAX_WORD),
+        operation=None,
         sync_type=_sync_type(fields.child("cbt").text("type", MAX_WORD)),
         bytes_transferred=whole.count("bytes_transferred"),
         total_bytes=whole.count("total_bytes"),
         percent=whole.percent("percent"),
         rate_mib_s=None if bytes_per_second is None else bytes_per_second / MIB,
+        eta_seconds=None,
         start_time=fields.time("started_at"),
         disks=_rows(fields, "disks", _raw_row),
         error=_reason(fields),

@@ -7,14 +7,17 @@ proxy) is never taken for the VMA's word about a job.
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, TypedDict
+
+import msgspec
 
 from fsm.states import Verdict
-from vma.fields import Fields, clean
-from vma.shapes import MAX_WORD, envelope, is_raw_model, raw_model
+from vma.fields import MAX_DIGITS, Fields, clean
+from vma.shapes import MAX_WORD, Said, envelope, is_raw_model, raw_model
 from vma.wire_models import Answer, Kind, Reply
 from vma.words import Meaning, meaning_of
 
@@ -43,18 +46,31 @@ class HealthAnswer:
     error: str | None = None
 
 
+class _Frame(TypedDict):
+    """What an answer has whatever its body says."""
+
+    key: str
+    http_status: int
+    server_date: datetime | None
+    refused: bool
+    retry_after: float | None
+    excerpt: str
+    body: bytes
+
+
 def read(key: str, reply: Reply) -> Answer:
     """The answer in a reply to a question about `key`. Never raises."""
-    blank = _blank(key, reply)
+    frame = _frame(key, reply)
     if reply.status in GATEWAY_FAILURES:
-        return replace(blank, kind=Kind.UNREACHABLE, error=f"HTTP {reply.status}: a proxy finds no VMA behind it")
+        error = f"HTTP {reply.status}: a proxy finds no VMA behind it"
+        return Answer(**frame, kind=Kind.UNREACHABLE, error=error)
     if reply.truncated:
-        return _unintelligible(blank, f"the body is too long, reading stopped after {len(reply.body)} bytes")
+        return _unintelligible(frame, f"the body is too long, reading stopped after {len(reply.body)} bytes")
     if reply.status == 200:
-        return _read_200(blank, reply.body)
+        return _read_200(frame, reply.body)
     if reply.status == 404 and _says_not_found(key, _parse(reply.body), (NOT_FOUND,)):
-        return replace(blank, kind=Kind.NOT_FOUND)
-    return _unintelligible(blank, _complaint(reply.status))
+        return Answer(**frame, kind=Kind.NOT_FOUND)
+    return _unintelligible(frame, _complaint(reply.status))
 
 
 def read_health(reply: Reply) -> HealthAnswer:
@@ -74,22 +90,21 @@ def unheard(key: str, kind: Kind, error: str) -> Answer:
     return Answer(key, kind, error=clean(error))
 
 
-def _blank(key: str, reply: Reply) -> Answer:
+def _frame(key: str, reply: Reply) -> _Frame:
     date = _http_date(reply.header("date"))
-    return Answer(
-        key,
-        Kind.UNINTELLIGIBLE,
-        http_status=reply.status,
-        server_date=date,
-        refused=reply.status in REFUSALS,
-        retry_after=_retry_after(reply.header("retry-after"), date),
-        excerpt=clean(reply.body[: EXCERPT * 2].decode("utf-8", errors="replace").strip(), EXCERPT),
-        body=reply.body,
-    )
+    return {
+        "key": key,
+        "http_status": reply.status,
+        "server_date": date,
+        "refused": reply.status in REFUSALS,
+        "retry_after": _retry_after(reply.header("retry-after"), date),
+        "excerpt": clean(reply.body[: EXCERPT * 2].decode("utf-8", errors="replace").strip(), EXCERPT),
+        "body": reply.body,
+    }
 
 
-def _unintelligible(blank: Answer, why: str) -> Answer:
-    return replace(blank, kind=Kind.UNINTELLIGIBLE, error=f"HTTP {blank.http_status}: {why}")
+def _unintelligible(frame: _Frame, why: str) -> Answer:
+    return Answer(**frame, kind=Kind.UNINTELLIGIBLE, error=f"HTTP {frame['http_status']}: {why}")
 
 
 def _complaint(status: int) -> str:
@@ -102,7 +117,18 @@ def _complaint(status: int) -> str:
 
 
 def _parse(body: bytes) -> Any:
-    """The JSON value in the body; a body that is no JSON is the text it is."""
+    """The JSON value in the body; a body that is no JSON is the text it is.
+
+    msgspec reads what is JSON to the letter. What the standard library takes beside it (NaN, halves of
+    surrogate pairs) is left to that one.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _parse_leniently(body)
+
+
+def _parse_leniently(body: bytes) -> Any:
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
@@ -115,20 +141,20 @@ def _parse(body: bytes) -> Any:
 
 def _int(digits: str) -> int | float:
     """Digits far beyond int64 cost quadratic time, so they are not even converted."""
-    return int(digits) if len(digits) <= 20 else math.inf
+    return int(digits) if len(digits) <= MAX_DIGITS else math.inf
 
 
-def _read_200(blank: Answer, body: bytes) -> Answer:
+def _read_200(frame: _Frame, body: bytes) -> Answer:
     said = _parse(body)
-    if _says_not_found(blank.key, said, NOT_FOUND_AT_200):
-        return replace(blank, kind=Kind.NOT_FOUND)
+    if _says_not_found(frame["key"], said, NOT_FOUND_AT_200):
+        return Answer(**frame, kind=Kind.NOT_FOUND)
     if not isinstance(said, dict):
-        return _unintelligible(blank, "the body is empty" if not body.strip() else "the body is no JSON object")
+        return _unintelligible(frame, "the body is empty" if not body.strip() else "the body is no JSON object")
     if not isinstance(said.get("job_id"), str) or not isinstance(said.get("status"), str):
-        return _unintelligible(blank, "a JSON object without job_id and status")
-    if said["job_id"] != blank.key:
-        return _unintelligible(blank, f"the answer is about another job, {clean(said['job_id'])!r}")
-    return _known(blank, said)
+        return _unintelligible(frame, "a JSON object without job_id and status")
+    if said["job_id"] != frame["key"]:
+        return _unintelligible(frame, f"the answer is about another job, {clean(said['job_id'])!r}")
+    return _known(frame, said)
 
 
 def _says_not_found(key: str, said: Any, texts: tuple[str, ...]) -> bool:
@@ -143,33 +169,36 @@ def _says_not_found(key: str, said: Any, texts: tuple[str, ...]) -> bool:
     return about_key and start.casefold() in texts
 
 
-def _known(blank: Answer, said: dict[str, Any]) -> Answer:
+def _known(frame: _Frame, raw: dict[str, Any]) -> Answer:
     notes: list[str] = []
-    fields = Fields(said, notes)
-    shape: Callable[[Answer, Fields], Answer] = raw_model if is_raw_model(fields) else envelope
-    answer = shape(replace(blank, word=fields.text("status", MAX_WORD) or ""), fields)
-    meaning = meaning_of(said["status"]) or _spoken_by_phase(answer, fields)
+    fields = Fields(raw, notes)
+    shape: Callable[[Fields], Said] = raw_model if is_raw_model(fields) else envelope
+    word = fields.text("status", MAX_WORD) or ""
+    said = shape(fields)
+    meaning = meaning_of(raw["status"]) or _spoken_by_phase(word, said["phase"], fields)
     if meaning is None:
-        unknown = f"unknown status word {answer.word!r} in phase {answer.phase!r}"
-        return replace(_unintelligible(blank, unknown), word=answer.word, phase=answer.phase, warnings=tuple(notes))
-    if meaning is not Meaning.BROKEN and answer.error:
-        fields.note(f"error reported beside the status {answer.word!r}: {answer.error}")
-    error = answer.error if meaning is Meaning.BROKEN else None
-    return replace(answer, kind=Kind.KNOWN, meaning=meaning, error=error, warnings=tuple(notes))
+        unknown = f"HTTP {frame['http_status']}: unknown status word {word!r} in phase {said['phase']!r}"
+        phase, warnings = said["phase"], tuple(notes)
+        return Answer(**frame, kind=Kind.UNINTELLIGIBLE, word=word, phase=phase, error=unknown, warnings=warnings)
+    if meaning is not Meaning.BROKEN and said["error"]:
+        fields.note(f"error reported beside the status {word!r}: {said['error']}")
+        said["error"] = None
+    return Answer(**frame, **said, kind=Kind.KNOWN, word=word, meaning=meaning, warnings=tuple(notes))
 
 
-def _spoken_by_phase(answer: Answer, fields: Fields) -> Meaning | None:
+def _spoken_by_phase(word: str, phase: str | None, fields: Fields) -> Meaning | None:
     """A known phase speaks for an unknown status word, but never for an end."""
-    meaning = meaning_of(answer.phase)
+    meaning = meaning_of(phase)
     if meaning is None or meaning.verdict is not Verdict.RUNNING:
         return None
-    fields.note(f"unknown status word {answer.word!r}: taken for running because of the phase {answer.phase!r}")
+    fields.note(f"unknown status word {word!r}: taken for running because of the phase {phase!r}")
     return meaning
 
 
 # --- headers --------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=16)  # a server says the same date for a second
 def _http_date(value: str | None) -> datetime | None:
     if value is None:
         return None

@@ -22,6 +22,8 @@ class Reply:
     def header(self, name: str) -> str | None:
         """A header's value, whatever the case of its name."""
         wanted = name.lower()
+        if wanted in self.headers:
+            return self.headers[wanted]
         return next((value for key, value in self.headers.items() if key.lower() == wanted), None)
 
 

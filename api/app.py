@@ -6,7 +6,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from api import change_ids, diagrams, health, jobs, polling, recovery
+from api import appliances, change_ids, diagrams, health, jobs, polling, recovery
 from api.facade import OmaFsm
 from api.limits import BodyLimit
 from api.problems import handle_problems
@@ -24,6 +24,7 @@ TAGS: Final = [
     {"name": "diagrams", "description": "Pictures of the machine and of jobs, as text for Mermaid or as files."},
     {"name": "recovery", "description": "Validation of all active jobs against the VMA."},
     {"name": "polling", "description": "Who is polled, and how that goes."},
+    {"name": "appliances", "description": "The VMAs that jobs belong to, and how each is."},
     {"name": "health", "description": "For supervisors, load balancers and Prometheus."},
 ]
 
@@ -52,6 +53,6 @@ def create_app(service: OmaFsm) -> FastAPI:
     app.add_middleware(BodyLimit)
     handle_problems(app)
     # change_ids before jobs: its /changeid would be taken for a job's id.
-    for module in (change_ids, jobs, diagrams, recovery, polling, health):
+    for module in (change_ids, jobs, diagrams, recovery, polling, appliances, health):
         app.include_router(module.router)
     return app

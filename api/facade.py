@@ -22,9 +22,12 @@ from fsm.decision import Decision
 from fsm.facts import Asked
 from fsm.states import Asker, Event, Verdict
 from migrations.runner import current, require_current, require_own_or_adopted, upgrade
+from poller.appliances import Appliances
 from poller.recovery import Run
 from poller.service import PollingService
-from vma.client import VmaClient, VmaLimits
+from vma.access import Access
+from vma.fleet import Fleet
+from vma.limits import VmaLimits
 from vma.observer import Observer
 
 log = structlog.get_logger(__name__)
@@ -36,13 +39,18 @@ class OmaFsm:
     """The whole service without its web server. `start` and `stop` belong to one event loop."""
 
     def __init__(self, settings: Settings, *, observer: Observer | None = None) -> None:
+        """DatabaseUrlError, AccessError for a database or a VMA that cannot be reached as configured."""
         self.settings = settings
         self.observer = observer or Observer()
         self.engine: Engine = make_engine(settings.database_url)
         self.store = Store(self.engine, settings.policy, timedelta(days=settings.keep_polls_days))
-        self.polling = PollingService(self.store, _client(settings.vma, self.observer), self.observer)
+        self.fleet = Fleet(_limits(settings.vma), self.observer, settings.vma.hosts)
+        self.appliances = Appliances(self.engine, self.fleet, _default(settings.vma), settings.vma.hosts)
+        self.polling = PollingService(self.store, self.fleet, self.observer)
+        self.fleet.listeners.append(self.polling.poller.is_back)
         self._sole = Sole(self.engine)
         self._claim: asyncio.Task[None] | None = None
+        self._fleet_keeper: asyncio.Task[None] | None = None
         self._waiting: asyncio.Task[None] | None = None
         self.ready = False
 
@@ -59,7 +67,9 @@ class OmaFsm:
 
     async def _begin(self) -> None:
         await asyncio.to_thread(self.prepare)
+        await self.appliances.look()
         self.polling.start()
+        self._fleet_keeper = asyncio.create_task(self.appliances.loop(), name="appliances")
         self._claim = asyncio.create_task(self._keep_claim(), name="claim")
         self.ready = True
         log.info("Service started", database=self._where, vma=str(self.settings.vma.url))
@@ -100,10 +110,12 @@ class OmaFsm:
 
     async def stop(self) -> None:
         """Stop polling in order and let go of the database."""
-        for task in (self._waiting, self._claim):
+        for task in (self._waiting, self._claim, self._fleet_keeper):
             if task is not None:
                 task.cancel()
         await self.polling.stop()
+        if self.ready:
+            await self.appliances.keep()
         self.ready = False
         await asyncio.to_thread(self.close)
 
@@ -210,11 +222,22 @@ class OmaFsm:
         self.polling.wake(job_id)
         return fresh
 
+    async def pause_appliance(self, name: str, *, paused: bool) -> int:
+        """Ask nothing of an appliance, or ask again; how many jobs wait for it. NotFoundError."""
+        waiting = await self.appliances.pause(name, paused=paused)
+        log.info("Appliance paused" if paused else "Appliance asked again", appliance=name, jobs=waiting)
+        return waiting
+
     async def recover(self, asked: Asked) -> Run:
         """Validate every active job against the VMA now. RecoveryRunningError if one is under way."""
         return await self.polling.recovery.start(asked)
 
 
-def _client(vma: VmaSettings, observer: Observer) -> VmaClient:
-    limits = VmaLimits(vma.connect_timeout, vma.read_timeout, vma.total_timeout, vma.max_body, vma.in_flight)
-    return VmaClient(str(vma.url), limits=limits, observer=observer)
+def _limits(vma: VmaSettings) -> VmaLimits:
+    return VmaLimits(
+        vma.connect_timeout, vma.read_timeout, vma.total_timeout, vma.max_body, vma.in_flight, vma.most_in_flight
+    )
+
+
+def _default(vma: VmaSettings) -> Access:
+    return Access(str(vma.url), vma.ca_file, vma.token_file, vma.cert_file, vma.key_file)

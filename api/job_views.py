@@ -22,6 +22,7 @@ class JobItem(BaseModel):
     vm_path: str = Field(validation_alias="source_vm_path")
     vcenter_host: str = Field(validation_alias="v_center_host")
     datacenter: str
+    appliance: str = Field(description="the VMA that copies it")
     replication_type: str
     target_network: str | None
     status: str | None = Field(description="the state; any word or none if an OMA wrote one that is unknown here")

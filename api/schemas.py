@@ -19,7 +19,7 @@ from api.fields import (
     VolumeId,
 )
 from db.jobs import NewDisk, NewJob, NewVolume
-from fsm.facts import Asked
+from fsm.facts import DEFAULT_APPLIANCE, Asked
 from fsm.states import Asker
 
 
@@ -57,6 +57,7 @@ class JobRequest(Request):
     target_network: Label = ""
     disks: list[DiskRequest] = Field(default=[], max_length=MAX_DISKS)
     job_id: JobId | None = Field(None, description="made here if none is given")
+    appliance: Name = Field(DEFAULT_APPLIANCE, max_length=64, description="the VMA that copies it")
     asked_by: Literal["workflow", "operator"] = "workflow"
     actor: Annotated[Name | None, Field(description="who asks, by name; kept in the history")] = None
 

@@ -24,7 +24,13 @@ class VmaSettings(BaseModel):
     read_timeout: Seconds = Field(4.0, description="between two pieces of an answer, seconds")
     total_timeout: Seconds = Field(6.0, description="for a whole answer, seconds")
     max_body: int = Field(1 << 20, gt=0, description="a longer answer is cut off and not believed, bytes")
-    in_flight: int = Field(8, ge=1, le=512, description="requests under way at once")
+    in_flight: int = Field(8, ge=1, le=512, description="requests under way at once to begin with")
+    most_in_flight: int = Field(128, ge=1, le=512, description="and at most, while an appliance does not slow")
+    hosts: tuple[str, ...] = Field((), description="hosts an appliance may have, with * and ?; none: any")
+    ca_file: str | None = Field(None, description="the one authority believed for https")
+    token_file: str | None = Field(None, description="file with a bearer token, for https")
+    cert_file: str | None = Field(None, description="our own certificate, for https")
+    key_file: str | None = Field(None, description="its key")
 
 
 class Settings(BaseSettings):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli import audit, database, diagram, doctor, jobs, serve, settings, spec
+from cli import appliances, audit, database, diagram, doctor, jobs, serve, settings, spec
 from cli.common import fail
 
 app = typer.Typer(
@@ -15,6 +15,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(database.app, name="db")
+app.add_typer(appliances.app, name="appliances")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(spec.app, name="spec")
 app.add_typer(audit.app, name="audit")

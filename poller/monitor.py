@@ -101,7 +101,7 @@ class Monitor:
             return Drift.MISSING
         if self._overdue(entry, job.watched):
             return Drift.OVERDUE
-        due = job.polling.next_due_at
+        due = None if self._poller.client.paused(job.appliance) else job.polling.next_due_at
         if due is not None and entry.in_flight_since is None and now - due > self._policy.unclaimed_after:
             return Drift.UNCLAIMED
         return None

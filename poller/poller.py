@@ -18,7 +18,7 @@ from fsm.states import Asker
 from poller.metrics import Metrics
 from poller.report import report
 from poller.schedule import POLL, Schedule
-from vma.client import VmaClient
+from poller.vmas import Behind, Vmas
 from vma.composite import Question
 from vma.observer import Observer
 
@@ -26,13 +26,14 @@ log = structlog.get_logger(__name__)
 BATCH = 500  # answers per transaction
 RETRY = 1.0  # seconds until the database is tried again
 PATIENCE = 3  # answers in a row that come to nothing before nobody waits for the job any more
+PAUSED = 5.0  # seconds until a job of a paused appliance is looked at again
 Listener = Callable[[str, Applied | None], None]
 
 
 class Poller:
     """Asks about every job of the schedule; `listeners` hear of each job asked about (None: nothing came of it)."""
 
-    def __init__(self, store: Store, client: VmaClient, observer: Observer, metrics: Metrics) -> None:
+    def __init__(self, store: Store, client: Vmas, observer: Observer, metrics: Metrics) -> None:
         self.store, self.client, self.observer, self.metrics = store, client, observer, metrics
         self.schedule = Schedule()
         self.listeners: list[Listener] = []
@@ -43,6 +44,7 @@ class Poller:
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._applying: asyncio.Task[list[Applied]] | None = None
         self._vain: Counter[str] = Counter()  # answers in a row that came to nothing, by job
+        self._behind = Behind()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="poll-writer")
 
     # --- the schedule ----------------------------------------------------------------------------
@@ -108,6 +110,10 @@ class Poller:
         if loaded is None or not loaded.facts.polled or loaded.polling is None or not loaded.polling.is_active:
             self._leave(job_id, asked)
             return
+        if self.client.paused(loaded.facts.appliance):
+            self._again(job_id, PAUSED, POLL)
+            self._tell(job_id, None)
+            return
         task = asyncio.create_task(self._question(loaded.facts, asked), name=f"ask {job_id}")
         self._asking[job_id] = task
         task.add_done_callback(lambda _: self._asking.pop(job_id, None))
@@ -133,11 +139,18 @@ class Poller:
     async def ask(self, facts: JobFacts) -> Evidence:
         """Ask the VMA about a job, beside the schedule."""
         evidence = await self.client.ask(Question.of(facts))
+        self._behind.note(facts, evidence)
         if evidence.verdict.is_no_answer:
             self.last_error = evidence.error
         else:
             self.last_heard, self.last_error = evidence.observed_at, None
         return evidence
+
+    def is_back(self, appliance: str) -> None:
+        """An appliance answers again: all its jobs are due within a second, spread."""
+        for job_id, delay in self._behind.leave(appliance):
+            if job_id in self.schedule:
+                self.put(job_id, POLL, delay)
 
     # --- applying --------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from poller.metrics import Metrics
 from poller.monitor import Monitor
 from poller.poller import Poller
 from poller.recovery import Recovery
-from vma.client import VmaClient
+from poller.vmas import Vmas
 from vma.observer import Observer
 
 log = structlog.get_logger(__name__)
@@ -24,7 +24,7 @@ RESTART = 1.0  # seconds before a loop that failed is started again
 class PollingService:
     """Owns the loops. `start` returns at once: recovery goes on while the API already answers."""
 
-    def __init__(self, store: Store, client: VmaClient, observer: Observer) -> None:
+    def __init__(self, store: Store, client: Vmas, observer: Observer) -> None:
         self.store, self.client, self.observer = store, client, observer
         self.metrics = Metrics()
         self.poller = Poller(store, client, observer, self.metrics)

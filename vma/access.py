@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
@@ -69,10 +69,6 @@ class Access:
         if not token or len(token) > MAX_TOKEN or not token.isprintable() or " " in token:
             raise AccessError(f"appliance {name}: token file {self.token_file} does not hold one token on one line")
         return {"authorization": f"Bearer {token}"}
-
-    def files(self) -> dict[str, str]:
-        """The files that are set, by field."""
-        return {f.name: path for f in fields(self) if f.name != "url" and (path := getattr(self, f.name))}
 
 
 def checked(name: str, url: str, hosts: Sequence[str] = ()) -> str:

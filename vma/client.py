@@ -1,9 +1,7 @@
 """Asking a VMA over HTTP. Beside `vma.transport` the one module of the service that knows the HTTP library."""
 
 import asyncio
-import errno
-import socket
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -14,32 +12,28 @@ import httpx
 import structlog
 
 from fsm.evidence import Evidence
-from vma.address import checked_base_url
+from fsm.facts import DEFAULT_APPLIANCE
+from vma.access import Access, checked
+from vma.breaker import PROBE_EVERY, Breaker
 from vma.composite import Question, compose, unexpected
+from vma.failures import describe, internal
+from vma.heard import Heard
+from vma.in_flight import InFlight
 from vma.keys import next_keys
+from vma.limits import VmaLimits
 from vma.observer import Observer
-from vma.transport import Exchange, TotalTimeout, VmaTransport, Written
+from vma.transport import Exchange, VmaTransport, Written
 from vma.wire import read, read_health, unheard
 from vma.wire_models import Answer, Kind, Reply
 
 log = structlog.get_logger(__name__)
+__all__ = ["Health", "VmaClient", "VmaLimits"]
 
 PREFIX: Final = "/api/v1"
 _HEADERS: Final = {"accept": "application/json, text/plain", "accept-encoding": "identity", "user-agent": "oma-fsm"}
 _REQUESTS: Final = 20_000  # kept, of about 1.6 kB: more keys than are asked in turn by one service
 # Path segments that no quoting keeps from being resolved on the way.
 _UNASKABLE: Final = ("", ".", "..")
-
-
-@dataclass(frozen=True, slots=True)
-class VmaLimits:
-    """How patient a client is. Seconds; `max_body` in bytes; `in_flight` bounds requests, not jobs."""
-
-    connect: float = 2.0
-    read: float = 4.0
-    total: float = 6.0
-    max_body: int = 2**20
-    in_flight: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +49,38 @@ class Health:
 
 
 class VmaClient:
-    """One appliance. Lives as long as its appliance is configured; close it with `aclose`."""
+    """One appliance. Lives as long as its appliance is configured; close it with `aclose`.
+
+    After three transport failures in a row nothing is asked but a probe every five seconds, until one is answered:
+    meanwhile every job is at once told to be behind an appliance that does not answer.
+    """
 
     def __init__(
-        self, base_url: str, *, name: str = "default", limits: VmaLimits | None = None, observer: Observer | None = None
+        self,
+        access: Access | str,
+        *,
+        name: str = DEFAULT_APPLIANCE,
+        limits: VmaLimits | None = None,
+        observer: Observer | None = None,
+        learned: float = 0.0,
+        hosts: Sequence[str] = (),
     ) -> None:
-        """Raises ValueError if the address is not one of an appliance."""
-        self.base_url = checked_base_url(base_url)
+        """`learned`: places from an earlier run; `hosts`: patterns of those allowed, none: any.
+
+        AccessError if the appliance cannot be asked as configured.
+        """
+        self.access = access if isinstance(access, Access) else Access(access)
+        self.base_url = checked(name, self.access.url, hosts)
         self.name = name
         self.limits = limits or VmaLimits()
         self.observer = observer or Observer()
-        self._in_flight = asyncio.Semaphore(self.limits.in_flight)
-        self._transport = VmaTransport(keep=self.limits.in_flight)
+        self.breaker = Breaker(self.observer, listeners=[self._turned])
+        self.places = InFlight(self.limits.in_flight, max(self.limits.most_in_flight, self.limits.in_flight), learned)
+        self.heard = Heard()
+        self._transport = VmaTransport(keep=self.places.ceiling, tls=self.access.tls(name))
+        self._headers = {**_HEADERS, **self.access.headers(name)}
         self._progress_of = lru_cache(_REQUESTS)(self._new_question)
+        self._probing: asyncio.Task[None] | None = None
 
     async def ask(self, question: Question) -> Evidence:
         """What the VMA says of a job. Raises nothing but CancelledError."""
@@ -75,26 +88,30 @@ class VmaClient:
             question = replace(question, appliance=self.name)
         try:
             answers = await self._answers(question)
-            return compose(question, answers, **self._observed())
+            evidence = compose(question, answers, **self._observed())
         except Exception as error:
             log.exception("asking the VMA about a job failed", job_id=question.job_id, appliance=self.name)
-            return unexpected(question, _internal(error), **self._observed())
+            return unexpected(question, internal(error), **self._observed())
+        self.heard.note(self.name, question, answers.values(), evidence)
+        return evidence
 
     async def health(self) -> Health:
-        """Whether the appliance says that it is well. Raises nothing but CancelledError."""
+        """Whether the appliance says that it is well. Asked whatever the breaker says. Raises only CancelledError."""
         began = self.observer.uptime()
         try:
-            reply = await self._fetch(self._written("/health"))
-            said = read_health(reply)
+            said = read_health(await self._fetch(self._written("/health")))
             reachable, healthy, error = said.reachable, said.healthy, said.error
         except httpx.HTTPError as failure:
             kind, error = describe(failure, self.limits)
             reachable, healthy = kind is not Kind.UNREACHABLE, False
+        self._count(error if not reachable else None)
         latency = self.observer.uptime() - began
         return Health(self.name, reachable, healthy, self.observer.now(), latency, error)
 
     async def aclose(self) -> None:
         """Close all connections."""
+        if self._probing is not None:
+            self._probing.cancel()
         await self._transport.aclose()
 
     async def _answers(self, question: Question) -> dict[str, Answer]:
@@ -110,20 +127,32 @@ class VmaClient:
         if key in _UNASKABLE:
             return unheard(key, Kind.UNINTELLIGIBLE, f"{key!r} cannot be asked about: it is no name")
         try:
-            return read(key, await self._fetch(self._progress_of(key)))
-        except httpx.HTTPError as failure:
-            return unheard(key, *describe(failure, self.limits))
+            async with self.places:
+                if self.breaker.is_open:
+                    return unheard(key, Kind.UNREACHABLE, self.breaker.says)
+                answer = await self._asked(key)
         except Exception as error:
             log.exception("a question to the VMA failed", key=key, appliance=self.name)
-            return unheard(key, Kind.UNINTELLIGIBLE, _internal(error))
+            return unheard(key, Kind.UNINTELLIGIBLE, internal(error))
+        self._count(answer.error if answer.kind is Kind.UNREACHABLE else None)
+        return answer
+
+    async def _asked(self, key: str) -> Answer:
+        began = self.observer.uptime()
+        try:
+            answer = read(key, await self._fetch(self._progress_of(key)))
+        except httpx.HTTPError as failure:
+            return unheard(key, *describe(failure, self.limits))
+        now = self.observer.uptime()
+        self.places.answered(now - began, now)
+        return answer
 
     async def _fetch(self, request: Written) -> Reply:
-        async with self._in_flight:
-            exchange = await self._transport.ask(request)
-            try:
-                body, truncated = await self._body(exchange)
-            finally:
-                exchange.abandon()
+        exchange = await self._transport.ask(request)
+        try:
+            body, truncated = await self._body(exchange)
+        finally:
+            exchange.abandon()
         return Reply(exchange.status, _fields(exchange.headers), body, truncated)
 
     def _new_question(self, key: str) -> Written:
@@ -133,7 +162,7 @@ class VmaClient:
         limits = self.limits
         seconds = {"connect": limits.connect, "read": limits.read, "total": limits.total}
         url = self.base_url + PREFIX + path
-        return self._transport.write(httpx.Request("GET", url, headers=_HEADERS, extensions={"timeout": seconds}))
+        return self._transport.write(httpx.Request("GET", url, headers=self._headers, extensions={"timeout": seconds}))
 
     async def _body(self, exchange: Exchange) -> tuple[bytes, bool]:
         body = bytearray()
@@ -143,6 +172,27 @@ class VmaClient:
                 del body[self.limits.max_body :]
                 return bytes(body), True
         return bytes(body), False
+
+    # --- the breaker -----------------------------------------------------------------------------
+
+    def _count(self, failure: str | None) -> None:
+        if failure is None:
+            self.breaker.answered()
+        else:
+            self.breaker.failed(failure)
+
+    def _turned(self, is_open: bool) -> None:
+        if not is_open:
+            log.info("VMA answers again", appliance=self.name)
+            return
+        log.warning("VMA does not answer; its jobs stay as they are and it is tried every few seconds",
+                    appliance=self.name, url=self.base_url, why=self.breaker.last_error)  # fmt: skip
+        self._probing = asyncio.get_running_loop().create_task(self._probe(), name=f"probe {self.name}")
+
+    async def _probe(self) -> None:
+        while self.breaker.is_open:
+            await asyncio.sleep(PROBE_EVERY)
+            await self.health()
 
     def _observed(self) -> "_Observed":
         return {"observed_at": self.observer.now(), "observer": self.observer.id, "uptime": self.observer.uptime()}
@@ -161,57 +211,3 @@ def _fields(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         fields[name] = f"{fields[name]}, {value}" if name in fields else value
     return fields
-
-
-# --- what went wrong, in an operator's words ------------------------------------------------------
-
-
-def describe(failure: Exception, limits: VmaLimits) -> tuple[Kind, str]:
-    """What a failed exchange says: mostly that the VMA is unreachable; another program there is unintelligible."""
-    if isinstance(failure, httpx.ConnectError):
-        return Kind.UNREACHABLE, _why_no_connection(failure)
-    for kind, text in _TEXTS.items():
-        if isinstance(failure, kind):
-            return Kind.UNREACHABLE, text.format(limits=limits)
-    if isinstance(failure, httpx.RemoteProtocolError) and _closed(failure):
-        return Kind.UNREACHABLE, "the connection was closed before the answer was complete"
-    return Kind.UNINTELLIGIBLE, f"no HTTP answer, perhaps another program on the port: {failure}"
-
-
-_TEXTS: Final = {
-    TotalTimeout: "the answer was not complete within {limits.total:g} s",
-    httpx.ConnectTimeout: "no connection within {limits.connect:g} s",
-    httpx.TimeoutException: "connected, but no answer within {limits.read:g} s",
-    httpx.NetworkError: "the connection broke before the answer was complete",
-}
-
-
-def _closed(failure: httpx.RemoteProtocolError) -> bool:
-    text = str(failure)
-    return "disconnected without sending" in text or "closed connection without sending" in text
-
-
-def _why_no_connection(failure: httpx.ConnectError) -> str:
-    for cause in _causes(failure):
-        if isinstance(cause, socket.gaierror):
-            return "the host name cannot be resolved"
-        if isinstance(cause, OSError) and cause.errno == errno.ECONNREFUSED:
-            return "connection refused"
-        if isinstance(cause, OSError) and cause.errno is not None:
-            return f"no connection: {cause.strerror or cause}"
-    return f"no connection: {failure}"
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception, what it was raised from, and the members of groups among them."""
-    yield error
-    if isinstance(error, BaseExceptionGroup):
-        for member in error.exceptions:
-            yield from _causes(member)
-    cause = error.__cause__ or error.__context__
-    if cause is not None:
-        yield from _causes(cause)
-
-
-def _internal(error: Exception) -> str:
-    return f"internal error while asking the VMA: {type(error).__name__}: {error}"

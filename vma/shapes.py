@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final, TypedDict
 
 from vma.fields import Fields
-from vma.wire_models import DiskRow
+from vma.wire_models import DiskRow, Generation
 
 MAX_DISKS: Final = 256
 MAX_ERRORS: Final = 20
@@ -27,6 +27,7 @@ class Said(TypedDict):
     start_time: datetime | None
     disks: tuple[DiskRow, ...]
     error: str | None
+    generation: Generation
 
 
 def envelope(fields: Fields) -> Said:
@@ -44,6 +45,7 @@ def envelope(fields: Fields) -> Said:
         start_time=timing.time("start_time"),
         disks=_rows(fields, "disk_progresses", _envelope_row),
         error=_reason(fields),
+        generation=Generation.OLD_ENVELOPE if _is_old(fields) else Generation.ENVELOPE,
     )
 
 
@@ -63,12 +65,18 @@ def raw_model(fields: Fields) -> Said:
         start_time=fields.time("started_at"),
         disks=_rows(fields, "disks", _raw_row),
         error=_reason(fields),
+        generation=Generation.RAW_MODEL,
     )
 
 
 def is_raw_model(fields: Fields) -> bool:
     """True for the raw model: it has a stage where the envelope has a phase."""
     return "phase" not in fields and ("stage" in fields or "aggregate" in fields)
+
+
+def _is_old(fields: Fields) -> bool:
+    """The old envelope counts a disk's gigabytes in fractions, the current one in whole numbers."""
+    return isinstance(fields.child("vm_info").raw("disk_size_gb"), float)
 
 
 def _sync_type(word: str | None) -> str | None:

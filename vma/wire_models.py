@@ -27,6 +27,14 @@ class Reply:
         return next((value for key, value in self.headers.items() if key.lower() == wanted), None)
 
 
+class Generation(StrEnum):
+    """In which shape an appliance answers. It is judged by the answer: appliances do not tell their release."""
+
+    ENVELOPE = "envelope"  # current appliances
+    OLD_ENVELOPE = "old envelope"  # the same with sizes in float gigabytes and errors as objects
+    RAW_MODEL = "raw model"
+
+
 class Kind(StrEnum):
     """What a reply amounts to, before anybody asks what it means for a job."""
 
@@ -92,6 +100,7 @@ class Answer:
     refused: bool = False  # 401 or 403
     retry_after: float | None = None  # as asked for, uncapped
     excerpt: str = ""  # of the raw body
+    generation: Generation | None = None  # of a known entry
     body: bytes = field(default=b"", compare=False, repr=False)  # as received, for the record of an error
 
     @property

@@ -80,7 +80,7 @@ def _disk(disk_id: str, copy: Copy) -> DiskEvidence:
 
 
 class ModelVma:
-    """Stands in for `vma.client.VmaClient`. Unknown jobs are not found."""
+    """Stands in for `vma.fleet.Fleet`. Unknown jobs are not found."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -91,6 +91,7 @@ class ModelVma:
         self.under_way: Counter[str] = Counter()
         self.most_at_once: Counter[str] = Counter()
         self.closed = False
+        self.at_rest: set[str] = set()  # appliances that are paused
         self._gates: dict[str, asyncio.Event] = {}
         self._raising: dict[str, Exception] = {}
         self.on_ask: Callable[[str], None] = lambda _job_id: None
@@ -143,6 +144,9 @@ class ModelVma:
         return set(self._gates)
 
     # --- the client ------------------------------------------------------------------------------
+
+    def paused(self, name: str) -> bool:
+        return name in self.at_rest
 
     async def ask(self, question: Question) -> Evidence:
         job_id = question.job_id

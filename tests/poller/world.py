@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from model_vma import SIZE, Clock, Copy, ModelVma, evidence, span
 from sqlalchemy import RowMapping, event, insert, select, text
@@ -22,7 +22,6 @@ from fsm.facts import Asked
 from fsm.policy import RecoveryPolicy
 from fsm.states import SETUP, Asker, Event, State, Verdict
 from poller.service import PollingService
-from vma.client import VmaClient
 
 T = TypeVar("T")
 STEPS = (Event.ATTACH, Event.CONFIGURE, Event.READY, Event.START)
@@ -197,7 +196,7 @@ class Process:
         self.world = world
         self.observer = world.clock.observer()
         world.vma.observer = self.observer
-        self.service = PollingService(world.store, cast("VmaClient", world.vma), self.observer)
+        self.service = PollingService(world.store, world.vma, self.observer)
         self.poller, self.recovery, self.monitor = self.service.poller, self.service.recovery, self.service.monitor
 
     @property

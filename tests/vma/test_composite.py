@@ -86,8 +86,10 @@ def test_warnings_of_all_answers_are_collected_once_and_bounded() -> None:
 
 
 def test_the_question_about_stored_facts() -> None:
-    facts = JobFacts(JOB, State.ATTACHING, v.CREATED, v.CREATED, disks=(A, B), memory=Memory(answering_key="job"))
-    assert Question.of(facts, "vma-2") == Question(
+    facts = JobFacts(
+        JOB, State.ATTACHING, v.CREATED, v.CREATED, disks=(A, B), memory=Memory(answering_key="job"), appliance="vma-2"
+    )
+    assert Question.of(facts) == Question(
         JOB, v.CREATED, (A, B), Memory(answering_key="job"), own_id_only=False, setup=True, appliance="vma-2"
     )
 

@@ -10,7 +10,7 @@ from vma_answers import DATE, GIB, JOB, NOT_FOUND, NOW, envelope, http, ok, row
 from fsm.evidence import KeyEntry
 from fsm.states import Verdict
 from vma.wire import read, read_health
-from vma.wire_models import Answer, DiskRow, Kind, Reply
+from vma.wire_models import Answer, DiskRow, Generation, Kind, Reply
 from vma.words import Meaning
 
 
@@ -43,6 +43,7 @@ def test_an_envelope_is_read_field_by_field() -> None:
         start_time=datetime(2026, 11, 23, 11, 30, tzinfo=UTC),
         server_date=NOW,
         excerpt=answer.excerpt,
+        generation=Generation.ENVELOPE,
     )
     assert answer.verdict is Verdict.RUNNING
     assert answer.excerpt.startswith('{"job_id": "job-2026')

@@ -1,5 +1,6 @@
 """oma-fsm settings: every setting, what it means and what it is."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Any
@@ -52,7 +53,9 @@ def _written(value: Any) -> str:
         from db.engine import redacted  # noqa: PLC0415 # slow import
 
         return redacted(value)
-    return str(value)
+    if isinstance(value, tuple):
+        return json.dumps(value)
+    return "" if value is None else str(value)
 
 
 def _toml(settings: BaseModel) -> Iterator[str]:
@@ -61,5 +64,8 @@ def _toml(settings: BaseModel) -> Iterator[str]:
         if path[:-1] != section:
             section = path[:-1]
             yield f"\n[{'.'.join(section)}]"
-        literal = str(value) if isinstance(value, (int, float)) else f'"{_written(value)}"'
+        if value is None:
+            yield f"# {path[-1]} =  # {meaning}"
+            continue
+        literal = _written(value) if isinstance(value, (int, float, tuple)) else f'"{_written(value)}"'
         yield f"{path[-1]} = {literal}  # {meaning}"

@@ -119,10 +119,12 @@ def test_settings_documents_every_setting_that_code_reads(url: str) -> None:
 
 def test_the_printed_settings_file_gives_the_same_settings(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMA_FSM_POLICY__UNREACHABLE_AFTER", "20m")
+    monkeypatch.setenv("OMA_FSM_VMA__HOSTS", '["vma-*.example", "localhost"]')
     printed = run("settings", "--toml").output
     before = Settings()
     Path("oma-fsm.toml").write_text(printed)
     monkeypatch.delenv("OMA_FSM_POLICY__UNREACHABLE_AFTER")
+    monkeypatch.delenv("OMA_FSM_VMA__HOSTS")
     assert tomllib.loads(printed)["policy"]["unreachable_after"] == "20m"
     assert Settings() == before
 

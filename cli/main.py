@@ -31,12 +31,25 @@ def simulate_vma(
     port: Annotated[int, typer.Option(help="Port of the VMA's API; 0: any free one.")] = 9081,
     control_port: Annotated[int, typer.Option(help="Port of the control API; 0: any free one.")] = 9082,
     state: Annotated[str | None, typer.Option(help="File in which copies survive a kill of the simulator.")] = None,
-    speed: Annotated[float, typer.Option(min=0.01, help="How much faster than real time copies run.")] = 1.0,
+    speed: Annotated[
+        float | None, typer.Option(min=0.01, help="How much faster than real time copies run.", show_default="1")
+    ] = None,
+    scenario: Annotated[str | None, typer.Option(help="Play this scenario: docs/simulator.md, docs/scenarios.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Only print what the scenario does, and when.")] = False,
 ) -> None:
     """A VMA that behaves as the real one does, with faults on demand."""
-    from cli.simulate import simulate  # noqa: PLC0415 # a web server is not needed to list jobs
+    from cli import simulate  # noqa: PLC0415 # a web server is not needed to list jobs
 
-    simulate(host, port, control_port, state, speed)
+    if scenario is None:
+        if check:
+            fail("--check needs a --scenario to check")
+        simulate.simulate(host, port, control_port, state, speed)
+    elif state is not None or speed is not None:
+        fail("a scenario says its own pace and restarts: leave --state and --speed out")
+    elif check:
+        simulate.check(scenario)
+    else:
+        simulate.play(scenario, host, port, control_port)
 
 
 @app.command()

@@ -4,4 +4,6 @@ import os
 
 from capture_files import FOLDER
 
-collect_ignore = [] if FOLDER.is_dir() or os.environ.get("CI") == "true" else ["test_captures.py"]
+collect_ignore = (
+    [] if FOLDER.is_dir() or os.environ.get("CI") == "true" else ["test_captures.py", "test_simulator_captures.py"]
+)

@@ -172,7 +172,7 @@ def test_a_copy_of_two_disks_reads_completed_too_early_and_then_at_its_end(
     early = until(completed)
     assert (early["percentage"], len(early["disk_progresses"])) == (100, 1)
     copy = control.finish("job-two")
-    assert (copy.state, copy.disks_done) == ("running", 1)
+    assert (copy.state, copy.disks_done) == ("finished", 2)
     late = until(lambda: body if (body := completed()) and len(body["disk_progresses"]) == 2 else None)
     assert (late["bytes_transferred"], late["phase"]) == (1200 * MIB, "Transfer")
     assert {disk["status"] for disk in late["disk_progresses"]} == {"Streaming"}

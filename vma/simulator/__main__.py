@@ -4,12 +4,19 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from vma.simulator.scenario_file import BadScenarioError, read_scenario
 from vma.simulator.server import SimulatorConfig, run
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line and serve."""
-    run(_config(_parser().parse_args(arguments)))
+    options = _parser().parse_args(arguments)
+    if options.scenario and (options.state or options.speed):
+        raise SystemExit("a scenario says its own pace and restarts: leave --state and --speed out")
+    try:
+        run(_config(options))
+    except BadScenarioError as error:
+        raise SystemExit(str(error)) from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -19,7 +26,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=default.port, help="data API; 0: a free one")
     parser.add_argument("--control-port", type=int, default=default.control_port, help="0: a free one")
     parser.add_argument("--state", type=Path, metavar="FILE", help="keep the copies over a kill")
-    parser.add_argument("--speed", type=_speed, default=default.speed, help="10: ten times faster")
+    parser.add_argument("--speed", type=_speed, help="10: ten times faster")
+    parser.add_argument("--scenario", type=Path, metavar="FILE", help="play a scenario (docs/simulator.md)")
     parser.add_argument("--clock-offset", type=float, default=0.0, metavar="SECONDS", help="wrong clock")
     parser.add_argument("--utc-offset", type=int, default=0, metavar="MINUTES", help="the appliance's zone")
     parser.add_argument("--stop-with-stdin", action="store_true", help="end when standard input closes")
@@ -32,7 +40,8 @@ def _config(options: argparse.Namespace) -> SimulatorConfig:
         port=options.port,
         control_port=options.control_port,
         state=options.state,
-        speed=options.speed,
+        speed=options.speed or 1.0,
+        scenario=read_scenario(options.scenario) if options.scenario else None,
         clock_offset_s=options.clock_offset,
         utc_offset_min=options.utc_offset,
         stop_with_stdin=options.stop_with_stdin,

@@ -1,6 +1,5 @@
 """The data API, as the appliance serves it under /api/v1."""
 
-import json
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any, TypeVar
@@ -13,11 +12,11 @@ from starlette.types import ASGIApp
 
 from vma.simulator.appliance import Appliance, Tracked
 from vma.simulator.gate import Gate
+from vma.simulator.hot import CHUNKED_ABOVE_BYTES, HotPath, health_body
+from vma.simulator.pages import encode, rfc3339
 from vma.simulator.plans import ReplicateRequest
-from vma.simulator.progress import rfc3339
 from vma.simulator.wire import BadBodyError, decode_object, decode_update
 
-CHUNKED_ABOVE_BYTES = 2048
 Body = TypeVar("Body", bound=BaseModel)
 NO_CACHE = {"Cache-Control": "no-cache"}
 
@@ -35,24 +34,29 @@ def data_app(appliance: Appliance) -> ASGIApp:
     app.include_router(_router(appliance), prefix="/api/v1")
     app.add_exception_handler(HTTPException, _no_such_page)
     app.add_exception_handler(BadBodyError, _bad_body)
-    return Gate(app, appliance.faults, appliance.requests, appliance.now)
+    return HotPath(Gate(app, appliance.faults, appliance.requests, appliance.now), appliance)
 
 
 def _router(appliance: Appliance) -> APIRouter:
     router = APIRouter()
+    current = appliance.generation == "current"
+    reads_logs = appliance.generation == "errors_as_objects"
+    unknown = "Job not found: {key}" if reads_logs else "job not found"
+    no_cache = None if reads_logs else NO_CACHE
 
     @router.get("/health")
     async def health() -> Response:
-        moment = rfc3339(appliance.now())
-        return json_answer({"status": "healthy", "timestamp": moment, "uptime": "661ns"})
+        return _json_bytes(health_body(appliance.now()))
 
     @router.get("/progress/{key}")
     async def progress(key: str) -> Response:
-        body = appliance.progress.get(key)
-        return text_answer(404, "job not found") if body is None else json_answer(body, NO_CACHE)
+        body = appliance.progress.body(key, appliance.now())
+        return text_answer(404, unknown.format(key=key)) if body is None else _json_bytes(body, no_cache)
 
     @router.post("/progress/{key}/update")
     async def update(key: str, request: Request) -> Response:
+        if not current:
+            return text_answer(404, "404 page not found")
         created = appliance.progress.update(key, decode_update(await request.body()))
         said = {"auto_initialized": True} if created else {}
         return json_answer({**said, "job_id": key, "status": "success"})
@@ -102,7 +106,10 @@ def _router(appliance: Appliance) -> APIRouter:
 
 def json_answer(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     """Compact JSON and a newline; chunked when it is long."""
-    data = f"{json.dumps(body, separators=(',', ':'), ensure_ascii=False)}\n".encode()
+    return _json_bytes(encode(body), headers)
+
+
+def _json_bytes(data: bytes, headers: dict[str, str] | None = None) -> Response:
     if len(data) > CHUNKED_ABOVE_BYTES:
         return StreamingResponse(_one(data), headers=headers, media_type="application/json")
     return Response(data, headers=headers, media_type="application/json")

@@ -1,27 +1,43 @@
 """The appliance behind both ports: progress map, status tracker, copies, faults and counters."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
+from typing import Any
 
+from vma.simulator.entries import Entry
 from vma.simulator.faults import FaultSwitch
 from vma.simulator.hub import Copies
+from vma.simulator.lazy import Lazily
+from vma.simulator.older import SHAPES, Generation, Sight
 from vma.simulator.plans import Plan
 from vma.simulator.progress import ProgressMap
 from vma.simulator.requests_log import RequestLog
+from vma.simulator.sight import sight
 from vma.simulator.state import StateFile
+from vma.simulator.wire import ProgressUpdate
 
 
 @dataclass(frozen=True, slots=True)
 class ApplianceClock:
-    """The appliance's idea of the time: ahead by `offset_s` (behind if negative), in a zone of its own."""
+    """The appliance's idea of the time: ahead by `offset_s` (behind if negative), in a zone of its own.
+
+    `time` gives seconds since the epoch as the rest of the world counts them.
+    """
 
     offset_s: float = 0.0
     utc_offset_min: int = 0
+    time: Callable[[], float] = time.time
 
     def now(self) -> datetime:
+        return self.at(self.time())
+
+    def at(self, instant: float) -> datetime:
+        """What this clock shows at an instant, in seconds since the epoch."""
         zone = timezone(timedelta(minutes=self.utc_offset_min)) if self.utc_offset_min else UTC
-        return datetime.now(zone) + timedelta(seconds=self.offset_s)
+        return datetime.fromtimestamp(instant + self.offset_s, zone)
 
 
 @dataclass(slots=True)
@@ -37,13 +53,25 @@ class Tracked:
 class Appliance:
     """Make it inside a running event loop; `close` it there."""
 
-    def __init__(self, clock: ApplianceClock, speed: float, default_plan: Plan, state: StateFile) -> None:
+    def __init__(
+        self,
+        clock: ApplianceClock,
+        speed: float,
+        default_plan: Plan,
+        state: StateFile,
+        generation: Generation = "current",
+    ) -> None:
+        self.clock = clock
         self.now = clock.now
-        self.progress = ProgressMap(clock.now)
+        self.speed = speed
+        self.generation = generation
+        shape = None if generation == "current" else partial(self._older, generation)
+        self.progress = ProgressMap(clock.now, shape, self._look_first)
         self.tracked: dict[str, Tracked] = {}
         self.faults = FaultSwitch()
-        self.requests = RequestLog(lambda: datetime.now(UTC))
-        self.copies = Copies(self.progress.update, time.time, speed, default_plan, state)
+        self.requests = RequestLog(clock.time)
+        lazily = Lazily(self._take, self.progress.knows)
+        self.copies = Copies(self.progress.update, clock.time, speed, default_plan, state, lazily)
 
     async def forget(self, keys: list[str] | None, *, copies_survive: bool) -> None:
         """As after a restart of the appliance (`keys` None), or only of these keys."""
@@ -55,3 +83,15 @@ class Appliance:
 
     async def close(self) -> None:
         await self.copies.close()
+
+    def _look_first(self, key: str | None) -> None:
+        self.copies.catch_up(key)
+
+    def _take(self, key: str, update: ProgressUpdate, instant: float) -> bool:
+        return self.progress.take(key, update, self.clock.at(instant))
+
+    def _older(self, generation: Generation, key: str, entry: Entry, now: datetime) -> dict[str, Any]:
+        return SHAPES[generation](key, self._sight(key, entry), now)
+
+    def _sight(self, key: str, entry: Entry) -> Sight:
+        return sight(entry, self.copies.record(key), self.clock.at, self.speed)

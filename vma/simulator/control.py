@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -12,17 +12,10 @@ from vma.simulator.appliance import Appliance
 from vma.simulator.faults import Fault
 from vma.simulator.hub import NoSuchCopyError, WrongStateError
 from vma.simulator.plans import Plan
+from vma.simulator.player import Door
 from vma.simulator.records import CopyView
 from vma.simulator.requests_log import Requests
 from vma.simulator.wire import BadBodyError, decode_update
-
-
-class DataPort(Protocol):
-    """The door of the data API."""
-
-    async def open(self) -> None: ...
-
-    async def shut(self) -> None: ...
 
 
 class Failure(BaseModel):
@@ -55,10 +48,10 @@ class EntryText(BaseModel):
     fresh: bool = True
 
 
-def control_app(appliance: Appliance, port: DataPort) -> FastAPI:
+def control_app(appliance: Appliance, door: Door) -> FastAPI:
     """The ASGI application of the control port."""
     app = FastAPI(title="VMA simulator control", redirect_slashes=False)
-    for router in (_copies(appliance), _map(appliance), _faults(appliance, port), _requests(appliance)):
+    for router in (_copies(appliance), _map(appliance), _faults(appliance, door), _requests(appliance)):
         app.include_router(router, prefix="/control")
     app.add_exception_handler(NoSuchCopyError, _refusal(404))
     app.add_exception_handler(WrongStateError, _refusal(409))
@@ -122,7 +115,7 @@ def _map(appliance: Appliance) -> APIRouter:
     return router
 
 
-def _faults(appliance: Appliance, port: DataPort) -> APIRouter:
+def _faults(appliance: Appliance, door: Door) -> APIRouter:
     router = APIRouter(tags=["faults"])
 
     @router.get("/faults")
@@ -132,13 +125,13 @@ def _faults(appliance: Appliance, port: DataPort) -> APIRouter:
     @router.put("/faults")
     async def put(fault: Fault) -> Fault:
         appliance.faults.set(fault)
-        await (port.shut() if fault.mode == "refuse" else port.open())
+        await door.settle()
         return fault
 
     @router.delete("/faults", status_code=204)
     async def clear() -> None:
         appliance.faults.set(None)
-        await port.open()
+        await door.settle()
 
     return router
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vma.simulator import records
 from vma.simulator.oma import ChangeIdNotStoredError, Oma
 from vma.simulator.records import CopyRecord, CopyState
-from vma.simulator.timeline import MIB, SETUP_PHASES, Milestone
+from vma.simulator.timeline import Milestone
 from vma.simulator.wire import ProgressUpdate
 
 Post = Callable[[str, ProgressUpdate], object]
@@ -40,10 +40,14 @@ class CopyProcess:
         self._lost_until = self._last_post if orphan else -math.inf
 
     async def run(self) -> None:
-        """Until all disks are copied, or the OMA refuses a ChangeID: then the process ends without a word."""
+        """Until all disks are copied, or it stops as planned, or the OMA refuses a ChangeID: then without a word."""
         try:
             while self.record.milestones_done < len(self._timeline.milestones):
-                await self._step(self._timeline.milestones[self.record.milestones_done])
+                milestone = self._timeline.milestones[self.record.milestones_done]
+                if milestone.kind == "stop" and milestone.at <= self._elapsed():
+                    self._stop_as_planned()
+                    return
+                await self._step(milestone)
         except ChangeIdNotStoredError as error:
             self._end("aborted", str(error))
         else:
@@ -62,35 +66,26 @@ class CopyProcess:
             self._post_progress(now)
 
     def _next_post(self) -> float:
-        done = self.record.milestones_done
-        in_setup = 0 < done <= len(SETUP_PHASES)
-        busy = in_setup or self.record.disk_in_work is not None
-        return self._last_post + self.record.plan.post_every_s if busy else math.inf
+        return self._last_post + self.record.plan.post_every_s if self.record.busy else math.inf
 
     async def _reach(self, milestone: Milestone) -> None:
         lost = milestone.at <= self._lost_until
         if milestone.kind == "disk_start":
             await self._ask_change_id(milestone.number)
         if not lost:
-            self._post(self.record.key_of(self._disk_of(milestone)), self._milestone_post(milestone))
+            self._post(self.record.key_of(self._disk_of(milestone)), records.milestone_post(self.record, milestone))
         if milestone.kind == "disk_end":
             await self._store_change_id(milestone.number)
 
     def _disk_of(self, milestone: Milestone) -> int:
         return 0 if milestone.kind == "setup" else milestone.number
 
-    def _milestone_post(self, milestone: Milestone) -> ProgressUpdate:
-        if milestone.kind == "setup":
-            return records.setup_post(milestone.number)
-        make = records.start_post if milestone.kind == "disk_start" else records.end_post
-        return make(self.record, milestone.number)
-
     def _post_progress(self, now: float) -> None:
         disk = self.record.disk_in_work
         if disk is None:
             update = records.setup_post(self.record.milestones_done - 1)
         else:
-            bytes_per_s = int(self.record.plan.rate_mib_s * MIB * self._around.speed)
+            bytes_per_s = int(self._timeline.bytes_per_s(disk) * self._around.speed)
             copied = self._timeline.copied(disk, now)
             update = records.transfer_post(self.record, disk, copied, bytes_per_s)
         self._post(self.record.post_key, update)
@@ -111,6 +106,14 @@ class CopyProcess:
             disk_id = self.record.disks[number].disk_id
             previous = self.record.previous_change_ids.get(disk_id)
             await self._around.oma.store_change_id(self.record.oma_url, self.record.job_id, disk_id, previous)
+
+    def _stop_as_planned(self) -> None:
+        end = self.record.plan.end
+        if end is None:
+            return
+        if end.state == "failed":
+            self._post(self.record.post_key, records.failure_post(self.record))
+        self._end(end.state, end.why)
 
     def _end(self, state: CopyState, why: str | None) -> None:
         self.record.state, self.record.why = state, why

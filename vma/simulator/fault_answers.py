@@ -7,8 +7,9 @@ from typing import Any
 
 from starlette.responses import Response
 
+from vma.simulator.entries import Entry
+from vma.simulator.envelope import envelope
 from vma.simulator.faults import FaultMode
-from vma.simulator.progress import Entry, envelope
 
 HUGE_BYTES = 10 * 2**20
 HTML = "<!doctype html><html><head><title>Welcome</title></head><body><h1>It works!</h1></body></html>\n"

@@ -1,5 +1,6 @@
 """Which fault is on, and for whom. What a fault answers is in `fault_answers`."""
 
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -51,28 +52,68 @@ class Fault(BaseModel):
         return self
 
 
+@dataclass(slots=True, eq=False)
+class Active:
+    """A fault that is on. `left`: for so many requests yet."""
+
+    fault: Fault
+    left: int | None
+
+
 class FaultSwitch:
-    """At most one fault at a time; it goes off by itself when its `times` are used up."""
+    """The faults that are on; of those that are for a request the youngest strikes.
+
+    One may be set by hand, in place of the one set before; a scenario adds and removes its own.
+    One whose `times` are used up goes off by itself.
+    """
 
     def __init__(self) -> None:
-        self._fault: Fault | None = None
-        self._left: int | None = None
+        self._active: list[Active] = []
+        self._by_hand: Active | None = None
 
     def set(self, fault: Fault | None) -> None:
-        self._fault = fault
-        self._left = fault.times if fault else None
+        if self._by_hand is not None:
+            self.remove(self._by_hand)
+        self._by_hand = self.add(fault) if fault else None
+
+    def add(self, fault: Fault) -> Active:
+        """Switch one on; what comes back switches it off."""
+        active = Active(fault, fault.times)
+        self._active.append(active)
+        return active
+
+    def remove(self, active: Active) -> None:
+        """Switch it off, if it is not off by itself already."""
+        if active in self._active:
+            self._active.remove(active)
+        if active is self._by_hand:
+            self._by_hand = None
+
+    @property
+    def quiet(self) -> bool:
+        """True if none is on."""
+        return not self._active
 
     @property
     def current(self) -> Fault | None:
-        return self._fault
+        """The youngest."""
+        return self._active[-1].fault if self._active else None
+
+    @property
+    def refusing(self) -> bool:
+        """True if one of them closes the port."""
+        return any(active.fault.mode == "refuse" for active in self._active)
 
     def strike(self, key: str | None) -> FaultMode | None:
         """The fault for one request, which counts against its `times`; `key` None: not about progress."""
-        fault = self._fault
-        if fault is None or (fault.keys is not None and key not in fault.keys):
-            return None
-        if self._left is not None:
-            self._left -= 1
-            if self._left <= 0:
-                self.set(None)
-        return fault.mode
+        for active in reversed(self._active):
+            if active.fault.keys is None or key in active.fault.keys:
+                self._count(active)
+                return active.fault.mode
+        return None
+
+    def _count(self, active: Active) -> None:
+        if active.left is not None:
+            active.left -= 1
+            if active.left <= 0:
+                self.remove(active)

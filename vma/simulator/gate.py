@@ -5,15 +5,14 @@ import json
 import posixpath
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import format_datetime
+from datetime import datetime
 
-from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vma.simulator.fault_answers import answer_for, plausible
 from vma.simulator.faults import FaultMode, FaultSwitch
+from vma.simulator.hot import DateHeader
 from vma.simulator.requests_log import RequestLog
 
 PROGRESS = re.compile(r"/api/v1/progress/(?P<key>[^/]+)(/update)?")
@@ -28,6 +27,7 @@ class Gate:
         self._faults = faults
         self._log = log
         self._now = now
+        self._date = DateHeader()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -64,8 +64,7 @@ class Gate:
     def _dated(self, send: Send) -> Send:
         async def dated(message: Message) -> None:
             if message["type"] == "http.response.start":
-                moment = self._now().astimezone(UTC)
-                MutableHeaders(scope=message)["Date"] = format_datetime(moment, usegmt=True)
+                message["headers"] = [*message["headers"], self._date(self._now())]
             await send(message)
 
         return dated

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from pathlib import PurePosixPath
 
 from vma.simulator import records
 from vma.simulator.copies import CopyProcess, Post, Surroundings
+from vma.simulator.lazy import Lazily
 from vma.simulator.oma import Oma
 from vma.simulator.plans import Plan, ReplicateRequest
 from vma.simulator.records import CopyRecord, CopyState, CopyView
@@ -23,9 +25,16 @@ class Copies:
     """The copy processes by job id, and the plans for those to come. Needs a running event loop."""
 
     def __init__(
-        self, post: Post, clock: Callable[[], float], speed: float, default_plan: Plan, state: StateFile
+        self,
+        post: Post,
+        clock: Callable[[], float],
+        speed: float,
+        default_plan: Plan,
+        state: StateFile,
+        lazily: Lazily | None = None,
     ) -> None:
         self._state = state
+        self._lazy = lazily
         self._memory = Memory(default_plan=default_plan)
         self._oma = Oma()
         self._around = Surroundings(post, self._oma, clock, speed, self._save)
@@ -38,6 +47,27 @@ class Copies:
             if record.state == "running":
                 self._spawn(record, orphan=True)
 
+    def follow_script(self, records: Iterable[CopyRecord], plans: dict[str, Plan]) -> None:
+        """Copies that start by themselves, also in the future, and plans by job id or by VM for those that do not."""
+        for record in records:
+            self._memory.copies[record.job_id] = record
+            self._spawn(record)
+        self._memory.plans |= plans
+
+    def catch_up(self, key: str | None) -> None:
+        """What those posting under `key` (None: all) would have posted by now is posted."""
+        if self._lazy is not None:
+            self._lazy.catch_up(key, self._around.clock())
+
+    def hear_nothing_until(self, instant: float) -> None:
+        """What is posted before `instant` (seconds since the epoch) is lost: the server is away."""
+        if self._lazy is not None:
+            self._lazy.hear_nothing_until(instant)
+
+    def record(self, job_id: str) -> CopyRecord | None:
+        """What is known of a copy, if there was one."""
+        return self._memory.copies.get(job_id)
+
     def plan(self, job_id: str, plan: Plan) -> None:
         self._memory.plans[job_id] = plan
         self._save()
@@ -48,12 +78,12 @@ class Copies:
 
     def start(self, request: ReplicateRequest) -> None:
         """Start a copy; a run of the same job id that is under way dies."""
-        plan = self._memory.plans.get(request.job_id, self._memory.default_plan)
+        plan = self._plan_for(request)
         record = CopyRecord(
             job_id=request.job_id,
             plan=plan,
             disks=plan.disks_for(request.nbd_targets),
-            vm_path=request.vm_paths[0] if request.vm_paths else "",
+            vm_path=request.vm_path,
             oma_url=request.oma_url,
             started_at=self._around.clock(),
         )
@@ -61,7 +91,13 @@ class Copies:
         self._save()
         self._spawn(record)
 
+    def _plan_for(self, request: ReplicateRequest) -> Plan:
+        vm = PurePosixPath(request.vm_path).name
+        plans = self._memory.plans
+        return plans.get(request.job_id) or plans.get(vm) or self._memory.default_plan
+
     def views(self) -> list[CopyView]:
+        self.catch_up(None)
         now = self._around.clock()
         return [record.view(now, self._around.speed) for record in self._memory.copies.values()]
 
@@ -85,6 +121,7 @@ class Copies:
     async def resume(self, job_id: str) -> None:
         """A hung process goes on where it stood."""
         record = self._record(job_id, "hung")
+        record.plan = record.plan.model_copy(update={"end": None})
         self._go_on(record)
 
     async def kill(self, job_id: str, why: str = "killed by command") -> None:
@@ -104,9 +141,10 @@ class Copies:
     async def kill_those_posting_to(self, keys: Iterable[str] | None) -> None:
         """Kill the copies that post under one of `keys`, or all (None)."""
         hit = None if keys is None else set(keys)
-        for record in list(self._memory.copies.values()):
-            own = {record.key_of(number) for number in range(len(record.disks))}
-            if record.state in ("running", "hung") and (hit is None or own & hit):
+        self.catch_up(None)
+        begun = [record for record in self._memory.copies.values() if record.started_at <= self._around.clock()]
+        for record in begun:
+            if record.state in ("running", "hung") and (hit is None or record.post_keys() & hit):
                 await self.kill(record.job_id, "died with the appliance")
 
     async def close(self) -> None:
@@ -116,6 +154,8 @@ class Copies:
         await self._oma.close()
 
     def _record(self, job_id: str, *states: CopyState) -> CopyRecord:
+        if self._lazy is not None:
+            self._lazy.catch_up_job(job_id, self._around.clock())
         record = self._memory.copies.get(job_id)
         if record is None:
             raise NoSuchCopyError(f"no copy of {job_id} was started here; GET /control/copies lists those that were")
@@ -128,7 +168,7 @@ class Copies:
             record.paused_s += self._around.clock() - record.stopped_at
         record.state, record.why, record.stopped_at = "running", None, None
         self._save()
-        self._spawn(record)
+        self._spawn(record, resumed=True)
 
     def _over(self, record: CopyRecord, state: CopyState, why: str) -> None:
         record.state, record.why = state, why
@@ -136,7 +176,12 @@ class Copies:
             record.stopped_at = self._around.clock()
         self._save()
 
-    def _spawn(self, record: CopyRecord, *, orphan: bool = False) -> None:
+    def _spawn(self, record: CopyRecord, *, orphan: bool = False, resumed: bool = False) -> None:
+        if self._lazy is not None:
+            self._lazy.drop(record.job_id)
+            if not record.oma_url:
+                self._lazy.add(record, self._around.speed, self._around.clock(), orphan=orphan, resumed=resumed)
+                return
         process = CopyProcess(record, self._around, orphan=orphan)
         displaced = self._tasks.pop(record.job_id, None)
         if displaced is not None:
@@ -144,6 +189,8 @@ class Copies:
         self._tasks[record.job_id] = asyncio.create_task(process.run(), name=f"copy {record.job_id}")
 
     async def _stop(self, job_id: str) -> None:
+        if self._lazy is not None:
+            self._lazy.drop(job_id)
         task = self._tasks.pop(job_id, None)
         if task is not None:
             task.cancel()

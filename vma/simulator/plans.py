@@ -12,13 +12,29 @@ KeyStyle = Literal["job_id", "job_id_plain", "export"]
 
 
 class Disk(BaseModel):
-    """One disk of a copy: VMware's id, the NBD export it is written to, and the bytes to copy."""
+    """One disk of a copy: VMware's id, the NBD export it is written to, and the bytes to copy.
+
+    `rate_mib_s` and `gap_s` (the silence before it) are its own, or None: the plan's.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     disk_id: str
     export: str = ""
     size_bytes: int = Field(default=2 * GIB, ge=0)
+    rate_mib_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    gap_s: Seconds | None = None
+
+
+class End(BaseModel):
+    """Where a copy stops short, 0-100 % of all its bytes or of those of `disk_id`, and in which state."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: Literal["failed", "hung", "killed"]
+    at_percent: float = Field(ge=0, le=100)
+    disk_id: str | None = None
+    why: str | None = None
 
 
 class Plan(BaseModel):
@@ -26,8 +42,8 @@ class Plan(BaseModel):
 
     `key`: "job_id" posts under the job id, with `disk_progresses` if there are several disks; "job_id_plain"
     never names a disk; "export" posts each disk under its own export name. `sync_type` None: incremental
-    if the OMA knew a ChangeID of the disk, else full. `disks` fills in or, by `disk_id`, overrides the sizes of
-    the request's `nbd_targets`.
+    if the OMA knew a ChangeID of the disk, else full. `disks` fills in or, by `disk_id` (an empty one: by its place),
+    overrides what the request's `nbd_targets` say. `end` None: all goes well.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,13 +56,16 @@ class Plan(BaseModel):
     key: KeyStyle = "job_id"
     sync_type: str | None = None
     disks: list[Disk] = []
+    end: End | None = None
 
     def disks_for(self, targets: list["NbdTarget"]) -> list[Disk]:
         """The disks to copy, in the order of the request; the plan's own if the request names none."""
         if not targets:
             return self.disks or [Disk(disk_id="disk-2000")]
-        sizes = {disk.disk_id: disk.size_bytes for disk in self.disks}
-        return [target.disk(sizes.get(target.disk_id)) for target in targets]
+        by_id = {disk.disk_id: disk for disk in self.disks if disk.disk_id}
+        by_place = [None if disk.disk_id else disk for disk in self.disks]
+        places = [*by_place, *[None] * len(targets)]
+        return [target.disk(by_id.get(target.disk_id, place)) for target, place in zip(targets, places, strict=False)]
 
 
 class NbdTarget(BaseModel):
@@ -56,10 +75,13 @@ class NbdTarget(BaseModel):
     nbd_url: str = ""
     size_bytes: int | None = Field(default=None, ge=0)
 
-    def disk(self, planned_size: int | None) -> Disk:
-        sizes = [size for size in (planned_size, self.size_bytes) if size is not None]
+    def disk(self, planned: Disk | None) -> Disk:
         export = PurePosixPath(urlsplit(self.nbd_url).path).name
-        return Disk(disk_id=self.disk_id, export=export, size_bytes=sizes[0] if sizes else 2 * GIB)
+        if planned is not None:
+            return planned.model_copy(update={"disk_id": self.disk_id, "export": export})
+        return Disk(
+            disk_id=self.disk_id, export=export, size_bytes=2 * GIB if self.size_bytes is None else self.size_bytes
+        )
 
 
 class ReplicateRequest(BaseModel):
@@ -69,3 +91,8 @@ class ReplicateRequest(BaseModel):
     vm_paths: list[str] = []
     oma_url: str = ""
     nbd_targets: list[NbdTarget] = []
+
+    @property
+    def vm_path(self) -> str:
+        """Of the first VM, or empty."""
+        return self.vm_paths[0] if self.vm_paths else ""

@@ -22,7 +22,8 @@ class NotStartedError(Exception):
 class SimulatorProcess:
     """Context manager: running inside, gone after. The ports stay the same over `kill` and `restart`.
 
-    `options` are further command line options of `python -m vma.simulator`.
+    A `scenario` has its own pace: `speed` is not used then. `options` are further command line
+    options of `python -m vma.simulator`.
     """
 
     def __init__(
@@ -30,11 +31,13 @@ class SimulatorProcess:
         *,
         state: Path | None = None,
         speed: float = 1.0,
+        scenario: Path | None = None,
         port: int = 0,
         control_port: int = 0,
         options: tuple[str, ...] = (),
     ) -> None:
-        self._options = ["--speed", str(speed), *(["--state", str(state)] if state else []), *options]
+        pace = ["--scenario", str(scenario)] if scenario else ["--speed", str(speed)]
+        self._options = [*pace, *(["--state", str(state)] if state else []), *options]
         self._ports = (str(port), str(control_port))
         self._process: subprocess.Popen[str] | None = None
         self._control: Control | None = None

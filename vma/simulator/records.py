@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from vma.simulator.plans import Disk, Plan
-from vma.simulator.timeline import SETUP_PHASES, Timeline
+from vma.simulator.timeline import SETUP_PHASES, Milestone, Timeline
 from vma.simulator.wire import ProgressUpdate
 
 CopyState = Literal["running", "finished", "failed", "hung", "aborted", "killed"]
@@ -58,6 +58,15 @@ class CopyRecord(BaseModel):
         return transfer_milestones // 2 if transfer_milestones > 0 and transfer_milestones % 2 else None
 
     @property
+    def busy(self) -> bool:
+        """True while it posts every now and then: in set-up and while a disk is copied, not between disks."""
+        return 0 < self.milestones_done <= len(SETUP_PHASES) or self.disk_in_work is not None
+
+    def instant(self, elapsed: float, speed: float) -> float:
+        """When it has worked for `elapsed` simulated seconds; seconds since the epoch."""
+        return self.started_at + self.paused_s + (elapsed - self.skipped_s) / speed
+
+    @property
     def post_key(self) -> str:
         """The key of the disk in work, else of the one worked on last."""
         started = self.disks_done + (self.disk_in_work is not None)
@@ -66,6 +75,10 @@ class CopyRecord(BaseModel):
     def key_of(self, number: int) -> str:
         export = self.disks[number].export
         return export if self.plan.key == "export" and export else self.job_id
+
+    def post_keys(self) -> set[str]:
+        """All keys that it posts under."""
+        return {self.key_of(number) for number in range(len(self.disks))}
 
     def names_disks(self) -> bool:
         return self.plan.key == "job_id" and len(self.disks) > 1
@@ -84,6 +97,14 @@ class CopyRecord(BaseModel):
             total_bytes=sum(disk.size_bytes for disk in self.disks),
             why=self.why,
         )
+
+
+def milestone_post(record: CopyRecord, milestone: Milestone) -> ProgressUpdate:
+    """What the process says when it gets there."""
+    if milestone.kind == "setup":
+        return setup_post(milestone.number)
+    make = start_post if milestone.kind == "disk_start" else end_post
+    return make(record, milestone.number)
 
 
 def setup_post(number: int) -> ProgressUpdate:

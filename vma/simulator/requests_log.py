@@ -1,8 +1,9 @@
 """Who was asked, how often and when."""
 
-from collections import Counter, defaultdict, deque
+from array import array
+from collections import Counter, defaultdict
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
@@ -25,23 +26,30 @@ class Requests(BaseModel):
 
 
 class RequestLog:
-    """Counts the requests that reached the data port, faulty answers included."""
+    """Counts the requests that reached the data port, faulty answers included. `now`: seconds since the epoch."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self.clear()
 
     def clear(self) -> None:
-        self._paths: Counter[str] = Counter()
-        self._keys: Counter[str] = Counter()
-        self._last: defaultdict[str, deque[datetime]] = defaultdict(lambda: deque(maxlen=LAST))
+        self._paths: Counter[tuple[str, str]] = Counter()
+        self._counts: Counter[str] = Counter()
+        self._times: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
 
     def note(self, method: str, path: str, key: str | None) -> None:
-        self._paths[f"{method} {path}"] += 1
+        self._paths[method, path] += 1
         if method == "GET" and key is not None:
-            self._keys[key] += 1
-            self._last[key].append(self._now())
+            self._counts[key] += 1
+            times = self._times[key]
+            times.append(self._now())
+            if len(times) >= 2 * LAST:
+                del times[:LAST]
 
     def report(self) -> Requests:
-        keys = {key: KeyRequests(count=n, last=list(self._last[key])) for key, n in self._keys.items()}
-        return Requests(total=self._paths.total(), paths=dict(self._paths), keys=keys)
+        paths = {f"{method} {path}": n for (method, path), n in self._paths.items()}
+        keys = {key: KeyRequests(count=n, last=self._last(key)) for key, n in self._counts.items()}
+        return Requests(total=self._paths.total(), paths=paths, keys=keys)
+
+    def _last(self, key: str) -> list[datetime]:
+        return [datetime.fromtimestamp(at, UTC) for at in self._times[key][-LAST:]]

@@ -13,7 +13,9 @@ from vma.simulator.app import data_app
 from vma.simulator.appliance import Appliance, ApplianceClock
 from vma.simulator.control import control_app
 from vma.simulator.plans import Plan
+from vma.simulator.player import Door, Player
 from vma.simulator.port import Port, PortTakenError
+from vma.simulator.scenario import Scenario
 from vma.simulator.state import StateFile, UnreadableStateError
 
 READY = "VMA simulator ready: data {url} control {control_url}"
@@ -25,6 +27,7 @@ class SimulatorConfig:
 
     `speed`: simulated seconds per real second, > 0. `state`: where copies are kept over a SIGKILL.
     `clock_offset_s`, `utc_offset_min`: the appliance's clock is wrong, its zone another.
+    `scenario`: what to play, in its own pace: `speed` is not used then.
     `stop_with_stdin`: end when standard input closes, so that no simulator outlives its starter.
     """
 
@@ -37,6 +40,7 @@ class SimulatorConfig:
     utc_offset_min: int = 0
     default_plan: Plan = field(default_factory=Plan)
     stop_with_stdin: bool = False
+    scenario: Scenario | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +106,13 @@ async def _both_ports(config: SimulatorConfig) -> AsyncIterator[Addresses]:
         control = Port(config.host, config.control_port)
         try:
             async with _appliance(config) as appliance:
+                door = Door(appliance, data)
                 data.serve(data_app(appliance))
-                control.serve(control_app(appliance, data))
+                control.serve(control_app(appliance, door))
                 await data.open()
                 await control.open()
-                yield Addresses(data.url, control.url)
+                async with _playing(config.scenario, appliance, door):
+                    yield Addresses(data.url, control.url)
         finally:
             await control.close()
     finally:
@@ -114,9 +120,26 @@ async def _both_ports(config: SimulatorConfig) -> AsyncIterator[Addresses]:
 
 
 @asynccontextmanager
+async def _playing(scenario: Scenario | None, appliance: Appliance, door: Door) -> AsyncIterator[None]:
+    if scenario is None:
+        yield
+        return
+    player = Player(scenario, appliance, door)
+    player.begin()
+    playing = asyncio.create_task(player.play(), name="scenario")
+    try:
+        yield
+    finally:
+        playing.cancel()
+        await asyncio.gather(playing, return_exceptions=True)
+
+
+@asynccontextmanager
 async def _appliance(config: SimulatorConfig) -> AsyncIterator[Appliance]:
     clock = ApplianceClock(config.clock_offset_s, config.utc_offset_min)
-    appliance = Appliance(clock, config.speed, config.default_plan, StateFile(config.state))
+    scenario = config.scenario
+    speed, generation = (scenario.speed, scenario.generation) if scenario else (config.speed, "current")
+    appliance = Appliance(clock, speed, config.default_plan, StateFile(config.state), generation)
     try:
         appliance.copies.restore()
         yield appliance

@@ -47,7 +47,7 @@ class LazyCopy:
             return
         elapsed = self.record.elapsed(now, self._speed)
         while (milestone := self._next()) is not None and milestone.at <= elapsed:
-            self._post_between(milestone.at)
+            self._post_between(milestone.at, before=True)
             self._reach(milestone)
         if self.record.state == "running":
             self._post_between(elapsed)
@@ -73,12 +73,12 @@ class LazyCopy:
     def _over(self, state: records.CopyState, why: str | None, at: float) -> None:
         self.record.state, self.record.why, self.record.stopped_at = state, why, self._instant(at)
 
-    def _post_between(self, until: float) -> None:
-        """Those that are due every few seconds, after the last post and before `until`."""
-        every = self.record.plan.post_every_s
-        if not self.record.busy or until < self._last_post + every:
+    def _post_between(self, until: float, *, before: bool = False) -> None:
+        """Those that are due every few seconds after the last post, up to `until`, or before it."""
+        every, begin = self.record.plan.post_every_s, self._last_post
+        last = math.ceil((until - begin) / every) - 1 if before else math.floor((until - begin) / every)
+        if not self.record.busy or last < 1:
             return
-        begin, last = self._last_post, math.floor((until - self._last_post) / every)
         heard = (self.record.elapsed(self.deaf_until, self._speed) - begin) / every
         first = max(1, math.floor(heard) + 1) if heard > 0 else 1
         if first < last and not self._known(self.record.post_key):

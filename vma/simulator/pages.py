@@ -1,16 +1,17 @@
 """Bodies as bytes: JSON as the appliance writes it, and a page that only wants the time filled in."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import msgspec
+
 MOMENT: Final = "\x00moment"
 ELAPSED: Final = "\x00elapsed"
 _MOMENT: Final = b'"\\u0000moment"'
 _ELAPSED: Final = b'"\\u0000elapsed"'
-_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+_ENCODER: Final = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ def page(fill: Callable[[object, object], dict[str, Any]], started: datetime) ->
 
 
 def encode(body: dict[str, Any]) -> bytes:
-    """Compact JSON and a newline."""
-    return f"{_ENCODER.encode(body)}\n".encode()
+    """Compact JSON and a newline; small numbers as Go writes them (9.5e-7), which the standard library does not."""
+    return _ENCODER.encode(body) + b"\n"
 
 
 def rfc3339(moment: datetime) -> str:

@@ -55,10 +55,7 @@ class ProgressMap:
     def get(self, key: str) -> dict[str, Any] | None:
         """The body as of now, or None for an unknown key."""
         self._look_first(key)
-        if key in self._raw:
-            return self._raw[key]
-        entry = self._entries.get(key)
-        return None if entry is None else (self._shape or envelope)(key, entry, self._now())
+        return self._said(key, self._now())
 
     def body(self, key: str, now: datetime) -> bytes | None:
         """What `get` gives as JSON and a newline; quick if nothing was posted since somebody asked."""
@@ -68,8 +65,14 @@ class ProgressMap:
             entry.page = entry.page or page(partial(filled, key, entry), entry.started)
             if entry.page is not None:
                 return entry.page.at(now)
-        body = self.get(key)
+        body = self._said(key, now)
         return None if body is None else encode(body)
+
+    def _said(self, key: str, now: datetime) -> dict[str, Any] | None:
+        if key in self._raw:
+            return self._raw[key]
+        entry = self._entries.get(key)
+        return None if entry is None else (self._shape or envelope)(key, entry, now)
 
     def put(self, key: str, updates: Iterable[ProgressUpdate], start_time: datetime | None, *, fresh: bool) -> None:
         """Post `updates` in turn; `fresh` drops what was there, `start_time` backdates the entry."""

@@ -47,14 +47,12 @@ class Asker(asyncio.Protocol):
         self._tally = tally
         self._next = 0
         self._buffer = b""
-        self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]
+        self._transport: asyncio.Transport = transport  # type: ignore[assignment]
         self._ask()
 
     def _ask(self) -> None:
-        assert self._transport is not None
         self._transport.write(self._requests[self._next])
         self._next = (self._next + 1) % len(self._requests)
 
@@ -99,7 +97,7 @@ def best(url: str) -> float:
 @contextmanager
 def bare_fastapi(port: int = 9399) -> Iterator[str]:
     """A FastAPI route and nothing else."""
-    with subprocess.Popen([sys.executable, "-c", BARE, str(port)]) as process:
+    with subprocess.Popen([sys.executable, "-c", BARE, str(port)]) as process:  # noqa: S603 - our own interpreter
         time.sleep(2)
         yield f"http://127.0.0.1:{port}"
         process.terminate()

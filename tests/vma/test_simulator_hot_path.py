@@ -10,6 +10,7 @@ import pytest
 from scenario_stage import Stage, on_stage
 from simulator_support import DISKS, PLAN, Posts, words
 
+from vma.simulator.app import data_app
 from vma.simulator.copies import CopyProcess, Surroundings
 from vma.simulator.entries import Entry
 from vma.simulator.envelope import envelope
@@ -195,20 +196,20 @@ copies: [{job: job-a, sync: full, disks: [{size: 10 GiB}, {size: 10 GiB}]}, {job
     on_stage(text, story)
 
 
-@pytest.mark.process
 @pytest.mark.parametrize(
     ("generation", "unknown", "cached"),
     [("errors_as_objects", "Job not found: none\n", None), ("raw_model", "job not found\n", "no-cache")],
 )
-def test_an_older_appliance_takes_no_posts(
-    generation: str, unknown: str, cached: str | None, tmp_path: pytest.TempPathFactory
-) -> None:
-    file = tmp_path / "old.yaml"  # type: ignore[operator]
-    file.write_text(
-        f"{{scenario: s, generation: {generation}, copies: [{{job: a, start: -1m, disks: [{{size: 1 GiB}}]}}]}}"
+def test_an_older_appliance_takes_no_posts(generation: str, unknown: str, cached: str | None) -> None:
+    async def story(stage: Stage) -> None:
+        transport = httpx.ASGITransport(data_app(stage.appliance))
+        async with httpx.AsyncClient(transport=transport, base_url="http://vma/api/v1", trust_env=False) as data:
+            post = await data.post("/progress/a/update", content=b"{}")
+            assert (post.status_code, post.text) == (404, "404 page not found\n")
+            assert (await data.get("/progress/none")).text == unknown
+            known = await data.get("/progress/a")
+            assert (known.status_code, known.headers.get("cache-control")) == (200, cached)
+
+    on_stage(
+        f"{{scenario: s, generation: {generation}, copies: [{{job: a, start: -1m, disks: [{{size: 1 GiB}}]}}]}}", story
     )
-    with SimulatorProcess(scenario=file) as simulator, httpx.Client(base_url=simulator.url, trust_env=False) as data:
-        post = data.post("/api/v1/progress/a/update", content=b"{}")
-        assert (post.status_code, post.text) == (404, "404 page not found\n")
-        assert data.get("/api/v1/progress/none").text == unknown
-        assert data.get("/api/v1/progress/a").headers.get("cache-control") == cached

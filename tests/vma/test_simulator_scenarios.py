@@ -1,5 +1,6 @@
 """Scenarios are played as they are written: on a clock that jumps, and one over real sockets."""
 
+import asyncio
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -9,9 +10,11 @@ import pytest
 from scenario_stage import SCENARIOS, Stage, on_stage
 from simulator_support import until
 
+from vma.simulator.plans import ReplicateRequest
 from vma.simulator.process import SimulatorProcess
 from vma.simulator.scenario_file import read_scenario
 from vma.simulator.script import timetable
+from vma.simulator.wire import ProgressUpdate
 
 GIB = 2**30
 DAY = 86400.0
@@ -131,6 +134,33 @@ def test_a_survivor_of_a_restart_is_unknown_until_its_next_post_and_dated_by_it(
         assert answer.start_time.timestamp() == stage.now - 205 + 130
 
     on_stage(text, story)
+
+
+def test_what_any_copy_process_posts_to_a_server_that_is_away_is_lost() -> None:
+    text = ONE + "restarts: [{at: 100s, down_for: 25s, copies_survive: true}]"
+
+    async def story(stage: Stage) -> None:
+        await stage.to(110)
+        stage.appliance.post("job-with-an-oma", ProgressUpdate("Transfer", "in_progress"))
+        assert stage.word("job-with-an-oma") is None
+        await stage.to(126)
+        stage.appliance.post("job-with-an-oma", ProgressUpdate("Transfer", "in_progress"))
+        assert stage.word("job-with-an-oma") == "running"
+
+    on_stage(text, story)
+
+
+def test_a_second_start_without_an_oma_ends_the_first_run_that_has_one() -> None:
+    async def story(stage: Stage) -> None:
+        stage.appliance.copies.start(ReplicateRequest(job_id="job-r", oma_url="http://127.0.0.1:1"))
+        task = next(task for task in asyncio.all_tasks() if task.get_name() == "copy job-r")
+        stage.appliance.copies.start(ReplicateRequest(job_id="job-r"))
+        await asyncio.gather(task, return_exceptions=True)
+        assert task.cancelled()
+        await stage.to(DAY)
+        assert stage.word("job-r") == "completed"
+
+    on_stage(ONE, story)
 
 
 def test_copies_lost_in_a_restart_stay_unknown_and_those_to_come_are_spared() -> None:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from vma.simulator.scenario_file import BadScenarioError, read_scenario
+from vma.simulator.scenario import Scenario
 from vma.simulator.server import SimulatorConfig, run
 
 
@@ -13,10 +13,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     if options.scenario and (options.state or options.speed):
         raise SystemExit("a scenario says its own pace and restarts: leave --state and --speed out")
-    try:
-        run(_config(options))
-    except BadScenarioError as error:
-        raise SystemExit(str(error)) from error
+    run(_config(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,11 +38,20 @@ def _config(options: argparse.Namespace) -> SimulatorConfig:
         control_port=options.control_port,
         state=options.state,
         speed=options.speed or 1.0,
-        scenario=read_scenario(options.scenario) if options.scenario else None,
+        scenario=_scenario(options.scenario) if options.scenario else None,
         clock_offset_s=options.clock_offset,
         utc_offset_min=options.utc_offset,
         stop_with_stdin=options.stop_with_stdin,
     )
+
+
+def _scenario(path: Path) -> Scenario:
+    from vma.simulator.scenario_file import BadScenarioError, read_scenario  # noqa: PLC0415 - YAML is for scenarios only
+
+    try:
+        return read_scenario(path)
+    except BadScenarioError as error:
+        raise SystemExit(str(error)) from error
 
 
 def _speed(text: str) -> float:

@@ -1,5 +1,6 @@
 """The appliance behind both ports: progress map, status tracker, copies, faults and counters."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -71,7 +72,17 @@ class Appliance:
         self.faults = FaultSwitch()
         self.requests = RequestLog(clock.time)
         lazily = Lazily(self._take, self.progress.knows)
-        self.copies = Copies(self.progress.update, clock.time, speed, default_plan, state, lazily)
+        self._deaf_until = -math.inf
+        self.copies = Copies(self.post, clock.time, speed, default_plan, state, lazily)
+
+    def post(self, key: str, update: ProgressUpdate) -> bool:
+        """What a copy process says; false if the key was known, or nobody listens."""
+        return self.clock.time() > self._deaf_until and self.progress.update(key, update)
+
+    def hear_nothing_until(self, instant: float) -> None:
+        """The server is away: what copies post before `instant` (seconds since the epoch) is lost."""
+        self._deaf_until = instant
+        self.copies.hear_nothing_until(instant)
 
     async def forget(self, keys: list[str] | None, *, copies_survive: bool) -> None:
         """As after a restart of the appliance (`keys` None), or only of these keys."""

@@ -177,15 +177,15 @@ class Copies:
         self._save()
 
     def _spawn(self, record: CopyRecord, *, orphan: bool = False, resumed: bool = False) -> None:
+        displaced = self._tasks.pop(record.job_id, None)
+        if displaced is not None:
+            displaced.cancel()
         if self._lazy is not None:
             self._lazy.drop(record.job_id)
             if not record.oma_url:
                 self._lazy.add(record, self._around.speed, self._around.clock(), orphan=orphan, resumed=resumed)
                 return
         process = CopyProcess(record, self._around, orphan=orphan)
-        displaced = self._tasks.pop(record.job_id, None)
-        if displaced is not None:
-            displaced.cancel()
         self._tasks[record.job_id] = asyncio.create_task(process.run(), name=f"copy {record.job_id}")
 
     async def _stop(self, job_id: str) -> None:

@@ -114,7 +114,7 @@ class Player:
             self._door.down = True
             await self._door.settle()
             await self._appliance.forget(None, copies_survive=restart.copies_survive)
-            self._appliance.copies.hear_nothing_until(self._instant(restart.at + restart.down_for))
+            self._appliance.hear_nothing_until(self._instant(restart.at + restart.down_for))
 
         async def come_up() -> None:
             self._door.down = False

@@ -24,6 +24,7 @@ from fsm.states import Asker, Event, Verdict
 from migrations.runner import current, require_current, require_own_or_adopted, upgrade
 from poller.appliances import Appliances
 from poller.recovery import Run
+from poller.rehearsal import rehearse
 from poller.service import PollingService
 from vma.access import Access
 from vma.fleet import Fleet
@@ -231,6 +232,10 @@ class OmaFsm:
     async def recover(self, asked: Asked) -> Run:
         """Validate every active job against the VMA now. RecoveryRunningError if one is under way."""
         return await self.polling.recovery.start(asked)
+
+    async def rehearse_recovery(self, asked: Asked) -> list[Decision]:
+        """Ask about every job that must be polled, and say what would be decided; nothing is written."""
+        return await rehearse(self.polling.poller, asked)
 
 
 def _limits(vma: VmaSettings) -> VmaLimits:

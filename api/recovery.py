@@ -1,10 +1,11 @@
 """Recovery over REST: what the last runs came to, and how to start one."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, Self
+from typing import Annotated, Any, Final, Self
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection, RowMapping
 
@@ -12,9 +13,10 @@ from api.deps import Service, percent, require_ready
 from api.problems import RecoveryRunning, documented
 from api.schemas import TriggerRequest
 from db import views
+from fsm.decision import Decision
 from fsm.facts import Asked
 from fsm.states import Asker
-from poller.recovery import Run
+from poller.recovery import Run, outcome_of
 
 # Outcomes that are no success; every other job was validated, is polled again, or ended by evidence.
 _NOT_RECOVERED: Final = ("ended_by_inference", "left")
@@ -32,6 +34,7 @@ class FinishedRun(BaseModel):
     jobs: int
     looked_at: int
     outcomes: dict[str, int]
+    seconds_to_answer: dict[str, float] | None = Field(description="until a job's first answer: p50, p95, max")
     success_rate: float | None = Field(description="jobs validated, polled again or ended by evidence / jobs looked at")
 
     @classmethod
@@ -49,11 +52,13 @@ class RunUnderWay(BaseModel):
     jobs: int
     looked_at: int
     outcomes: dict[str, int]
+    seconds_to_answer: dict[str, float] = Field(description="until a job's first answer: p50, p95, max, so far")
 
     @classmethod
     def of(cls, run: Run) -> Self:
         """From the run itself."""
-        return cls(run_id=run.run_id or None, jobs=run.total, looked_at=run.looked_at, outcomes=dict(run.outcomes))
+        return cls(run_id=run.run_id or None, jobs=run.total, looked_at=run.looked_at, outcomes=dict(run.outcomes),
+                   seconds_to_answer=run.seconds_to_answer)  # fmt: skip
 
 
 class RecoveryStatus(BaseModel):
@@ -74,6 +79,44 @@ class Triggered(BaseModel):
 
     run_id: int
     jobs: int = Field(description="jobs that are being put to the VMA")
+
+
+class WouldDecide(BaseModel):
+    """What a recovery would decide of one job now."""
+
+    job_id: str
+    state: str
+    verdict: str = Field(description="what the VMA just said of it")
+    error: str | None
+    outcome: str = Field(description="moved, stayed or ignored")
+    rule: str | None
+    to_state: str
+    ending: str | None
+
+    @classmethod
+    def of(cls, decision: Decision) -> Self:
+        """From a decision that was not applied."""
+        evidence, after = decision.evidence, decision.after
+        return cls(
+            job_id=after.job_id, state=decision.before.state, outcome=decision.outcome, rule=decision.edge,
+            verdict=evidence.verdict if evidence else "", error=evidence.error if evidence else None,
+            to_state=after.state, ending=after.ending,
+        )  # fmt: skip
+
+
+class Rehearsed(BaseModel):
+    """A recovery that asked and wrote nothing. `outcomes` as of a run."""
+
+    jobs: int
+    outcomes: dict[str, int]
+    items: list[WouldDecide]
+
+    @classmethod
+    def of(cls, decisions: Sequence[Decision]) -> Self:
+        """Moves first: they are what one wants to know before."""
+        ordered = sorted(decisions, key=lambda d: (not d.moved, d.before.job_id))
+        outcomes = Counter(map(outcome_of, decisions))
+        return cls(jobs=len(decisions), outcomes=dict(outcomes), items=[WouldDecide.of(d) for d in ordered])
 
 
 @router.get("/status", responses=documented(503))
@@ -112,10 +155,23 @@ def _totals(rows: Iterable[RowMapping]) -> tuple[int, int]:
     return recovered, looked_at
 
 
-@router.post(
-    "/trigger", status_code=202, responses={**documented(422, 503), 409: {"model": RecoveryRunning}}
-)  # fmt: skip
-async def trigger(service: Service, body: TriggerRequest | None = None) -> Triggered:
+_TRIGGERED: Final[dict[int | str, dict[str, Any]]] = {
+    **documented(422, 503),
+    200: {"model": Rehearsed},
+    409: {"model": RecoveryRunning},
+}
+
+
+@router.post("/trigger", status_code=202, responses=_TRIGGERED)
+async def trigger(
+    service: Service,
+    response: Response,
+    body: TriggerRequest | None = None,
+    dry_run: Annotated[bool, Query(description="ask, and only say what would be decided (200)")] = False,
+) -> Triggered | Rehearsed:
     """Put every job that must be polled to the VMA now. 409 with the running one's id if a recovery is under way."""
+    if dry_run:
+        response.status_code = 200
+        return Rehearsed.of(await service.rehearse_recovery(Asked(Asker.TRIGGER, body.actor if body else None)))
     run = await service.recover(Asked(Asker.TRIGGER, body.actor if body else None))
     return Triggered(run_id=run.run_id, jobs=run.total)

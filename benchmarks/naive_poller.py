@@ -1,7 +1,7 @@
 """The baseline of recover.py: a poller as one would write it with transitions, SQLModel and httpx.
 
-It reads the active jobs at its start, asks the VMA about each under its job id, then under its exports, and writes what it
-heard with `session.get` and `commit`. It has no evidence of several disks, no history of stays, no watch.
+It reads the active jobs at its start, asks the VMA about each under its job id or its exports, and writes what it heard
+with `session.get` and `commit`. It has no evidence of several disks, no history of stays, no watch.
 
 Run by recover.py: python naive_poller.py DATABASE_URL VMA_URL KEY
 """

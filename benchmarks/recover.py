@@ -1,6 +1,6 @@
-"""From the start of a process to all jobs validated and polled again: the service beside a poller as one would write it.
+"""From the start of a process to all jobs validated and polled again, beside a poller as one would write it.
 
-Both are processes of their own beside a simulated VMA on the same machine, on SQLite, with jobs of two disks of which one
+Both are processes of their own beside a simulated VMA on the same machine, on SQLite; jobs have two disks, one of them
 is copied. `remembered`: it is stored that the job's own id answers (one request a job). `exports`: both disks are asked
 under their export names (two requests a job).
 
@@ -41,8 +41,7 @@ def ours(folder: Path, vma_url: str, count: int) -> dict[str, float]:
             cpu, rss = _usage(service.pid)
     finally:
         service.kill()
-    spent = {"API up": up, "all validated": over, "API p99 ms": _p99(waits) * 1000, "CPU s": cpu, "RSS MiB": rss}
-    return spent
+    return {"API up": up, "all validated": over, "API p99 ms": _p99(waits) * 1000, "CPU s": cpu, "RSS MiB": rss}
 
 
 def _until_up(api: httpx.Client, began: float) -> float:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli import appliances, audit, database, diagram, doctor, jobs, serve, settings, spec
+from cli import appliances, audit, database, diagram, doctor, jobs, polling, recovery, serve, settings, spec
 from cli.common import fail
 
 app = typer.Typer(
@@ -23,6 +23,8 @@ app.command("serve")(serve.serve)
 app.command("settings")(settings.show)
 app.command("diagram")(diagram.diagram)
 app.command("doctor")(doctor.doctor)
+app.command("recover")(recovery.recover)
+app.command("polling")(polling.polling)
 
 
 @app.command("simulate-vma")

@@ -128,6 +128,7 @@ class RecoveryRun(Table, table=True):
     jobs: int = Field(0, sa_column=count(Integer))
     looked_at: int = Field(0, sa_column=count(Integer))
     outcomes: dict[str, int] | None = Field(None, sa_column=Column(Json))
+    seconds_to_answer: dict[str, float] | None = Field(None, sa_column=Column(Json))  # of jobs: p50, p95, max
 
 
 class SpecVersion(Table, table=True):

@@ -237,9 +237,17 @@ class Store:
         }
         return self._write(lambda c: jobs.serial_of(c.execute(insert(RUNS).values(values))))
 
-    def note_run(self, run_id: int, looked_at: int, outcomes: dict[str, int], finished: datetime | None) -> None:
-        """Record how far a recovery run has come."""
-        values: dict[str, Any] = {"looked_at": looked_at, "outcomes": outcomes, "finished_at": finished}
+    def note_run(
+        self,
+        run_id: int,
+        looked_at: int,
+        outcomes: dict[str, int],
+        seconds: dict[str, float],
+        finished: datetime | None,
+    ) -> None:
+        """Record how far a recovery run has come, and in how many `seconds` it heard of its jobs (p50, p95, max)."""
+        values: dict[str, Any] = {"looked_at": looked_at, "outcomes": outcomes, "finished_at": finished,
+                                  "seconds_to_answer": seconds or None}  # fmt: skip
         self._write(lambda c: c.execute(update(RUNS).where(RUNS.c.id == run_id).values(values)))
 
     def abandon_runs(self, now: datetime) -> None:

@@ -35,6 +35,15 @@ class Run:
     waiting: set[str]
     total: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
+    began: float = 0.0  # seconds of the observer's monotonic clock
+    answered: list[float] = field(default_factory=list)  # seconds until each job's first answer was applied
+
+    @property
+    def seconds_to_answer(self) -> dict[str, float]:
+        """How soon it heard of its jobs, by share of them; empty before the first."""
+        waits = sorted(self.answered)
+        places = {"p50": len(waits) // 2, "p95": len(waits) * 95 // 100, "max": len(waits) - 1}
+        return {name: round(waits[place], 3) for name, place in places.items()} if waits else {}
 
     @property
     def looked_at(self) -> int:
@@ -82,12 +91,12 @@ class Recovery:
         return run
 
     async def _open(self, asked: Asked) -> Run:
-        now = self._poller.observer.now()
+        now, began = self._poller.observer.now(), self._poller.observer.uptime()
         jobs = await asyncio.to_thread(self._store.polled_jobs)
         off = [j.job_id for j in jobs if j.polling is None or not j.polling.is_active]
         await asyncio.to_thread(self._store.start_polling, off, now)
         run_id = await asyncio.to_thread(self._store.open_run, now, asked, len(jobs))
-        return Run(run_id, asked, now, {j.job_id for j in jobs}, len(jobs))
+        return Run(run_id, asked, now, {j.job_id for j in jobs}, len(jobs), began=began)
 
     def _heard(self, job_id: str, applied: Applied | None) -> None:
         run = self.run
@@ -96,6 +105,8 @@ class Recovery:
         if applied is not None and not applied.decision.asked.by.is_recovery:
             return  # an ordinary poll that was under way; ours comes next
         run.waiting.discard(job_id)
+        if applied is not None:
+            run.answered.append(self._poller.observer.uptime() - run.began)
         run.outcomes["left" if applied is None else outcome_of(applied.decision)] += 1
         self._finish_if_over()
 
@@ -114,7 +125,9 @@ class Recovery:
 
     async def _record(self, run: Run, finished: datetime | None) -> None:
         try:
-            await asyncio.to_thread(self._store.note_run, run.run_id, run.looked_at, dict(run.outcomes), finished)
+            await asyncio.to_thread(
+                self._store.note_run, run.run_id, run.looked_at, dict(run.outcomes), run.seconds_to_answer, finished
+            )
         except Exception as error:  # the run itself succeeded; only its record is missing
             log.error("recovery run could not be recorded", run_id=run.run_id, why=str(error)[:300])
 

@@ -23,7 +23,7 @@ def test_without_jobs_there_is_nothing_to_divide_by(play: Play) -> None:
         status = await _finished(on, 1)
         run = {
             "run_id": 1, "started_at": "2026-03-02T12:00:00Z", "finished_at": "2026-03-02T12:00:00Z",
-            "asked_by": "startup", "actor": None, "jobs": 0, "looked_at": 0, "outcomes": {}, "success_rate": None,
+            "asked_by": "startup", "actor": None, "jobs": 0, "looked_at": 0, "outcomes": {}, "seconds_to_answer": None, "success_rate": None,
         }  # fmt: skip
         assert status == {
             "total_recovered": 0, "success_rate": None, "inferred_ends": 0, "overturned_ends": 0,
@@ -81,7 +81,9 @@ def test_a_triggered_run_is_seen_while_it_goes_on_and_a_second_is_refused_with_i
         on.vma.hold()
         assert await on.post(TRIGGER, {"actor": "anna"}, 202) == {"run_id": 2, "jobs": 1}
         status = await on.get(STATUS)
-        assert status["in_recovery"] == {"run_id": 2, "jobs": 1, "looked_at": 0, "outcomes": {}}
+        assert status["in_recovery"] == {
+            "run_id": 2, "jobs": 1, "looked_at": 0, "outcomes": {}, "seconds_to_answer": {},
+        }  # fmt: skip
         assert status["last_recovery"]["run_id"] == 1
         assert await on.post(TRIGGER, code=409) == {
             "error": "recovery_running",
@@ -94,8 +96,33 @@ def test_a_triggered_run_is_seen_while_it_goes_on_and_a_second_is_refused_with_i
         last = status["last_recovery"]
         assert (last["run_id"], last["asked_by"], last["actor"]) == (2, "trigger", "anna")
         assert (last["outcomes"], last["success_rate"]) == ({"running": 1}, 100.0)
+        seconds = last["seconds_to_answer"]
+        assert seconds["p50"] == seconds["p95"] == seconds["max"] > 0
 
     play(story)
+
+
+def test_a_dry_run_says_what_would_be_decided_and_writes_nothing(url: str) -> None:
+    vma, jobs = StubVma(), []
+
+    async def before(on: Stage) -> None:
+        jobs.extend([await on.running(f"vm-{n}") for n in range(2)])
+
+    async def after(on: Stage) -> None:
+        await _finished(on, 2)
+        on.vma.say(jobs[1], "completed", 100.0)
+        seen = [await on.job(job_id) for job_id in jobs]
+        said = await on.post(TRIGGER, {"actor": "anna"}, dry_run=True)
+        assert (said["jobs"], said["outcomes"]) == (2, {"running": 1, "completed_on_vma": 1})
+        assert [(i["job_id"], i["verdict"], i["outcome"], i["to_state"], i["ending"]) for i in said["items"]] == [
+            (jobs[1], "completed", "moved", "completed", "confirmed"),
+            (jobs[0], "running", "stayed", "replicating", None),
+        ]
+        assert [await on.job(job_id) for job_id in jobs] == seen
+        assert [r["run_id"] for r in (await on.get(STATUS))["runs"]] == [2, 1]
+
+    run(url, before, vma=vma, poll_interval="30s")
+    run(url, after, vma=vma, poll_interval="30s")
 
 
 def test_a_trigger_without_a_body_is_enough_and_marks_the_jobs(play: Play) -> None:

@@ -205,16 +205,16 @@ def test_a_run_is_opened_noted_and_finished(store: Store) -> None:
     opened = run(store, first)
     assert (opened["asked_by"], opened["jobs"], opened["looked_at"]) == ("startup", 12, 0)
     assert (opened["started_at"], opened["finished_at"], opened["outcomes"]) == (NOW, None, None)
-    store.note_run(first, 5, {"validated": 4, "stays": 1}, None)
+    store.note_run(first, 5, {"validated": 4, "stays": 1}, {}, None)
     assert (run(store, first)["outcomes"], run(store, first)["finished_at"]) == ({"validated": 4, "stays": 1}, None)
-    store.note_run(first, 12, {"validated": 12}, NOW + SECOND)
+    store.note_run(first, 12, {"validated": 12}, {"p50": 0.1, "p95": 0.2, "max": 0.5}, NOW + SECOND)
     assert (run(store, first)["looked_at"], run(store, first)["finished_at"]) == (12, NOW + SECOND)
     assert (run(store, second)["actor"], run(store, second)["looked_at"]) == ("anna", 0)
 
 
 def test_abandoning_closes_only_the_runs_that_are_open(store: Store) -> None:
     finished, open_one = store.open_run(NOW, STARTUP, 1), store.open_run(NOW, STARTUP, 1)
-    store.note_run(finished, 1, {}, NOW + SECOND)
+    store.note_run(finished, 1, {}, {}, NOW + SECOND)
     store.abandon_runs(NOW + 9 * SECOND)
     assert run(store, finished)["finished_at"] == NOW + SECOND
     assert run(store, open_one)["finished_at"] == NOW + 9 * SECOND

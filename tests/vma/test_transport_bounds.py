@@ -92,11 +92,22 @@ def test_each_question_has_its_own_time_whatever_came_before_on_its_connection()
     async def work(transport: VmaTransport, server: RawServer) -> None:
         for _ in range(4):  # the connection's timer goes off in the middle of some of them
             assert await fetch(transport, request(server.url, read=0.25)) == b"{}"
-        with pytest.raises(httpx.ReadTimeout):
-            await fetch(transport, request(server.url, read=0.05))  # sooner than the timer that is set
         assert server.connections == 1
 
     against(late, work)
+
+
+def test_a_question_in_a_hurry_is_given_up_in_time_on_a_connection_that_was_patient() -> None:
+    async def work(transport: VmaTransport, server: RawServer) -> float:
+        await fetch(transport, request(server.url, read=4.0, total=4.0))
+        server.answers = {"*": hang}
+        began = time.monotonic()
+        with pytest.raises(httpx.ReadTimeout):
+            await fetch(transport, request(server.url, read=0.05))
+        assert server.connections == 1
+        return time.monotonic() - began
+
+    assert against(OK, work) < 2.0
 
 
 @pytest.mark.parametrize(
@@ -207,9 +218,11 @@ def test_a_body_that_nobody_takes_is_not_read_beyond_a_bound() -> None:
         while before != sent[0]:  # until the server cannot send any more
             before = sent[0]
             await asyncio.sleep(0.1)  # which is longer than `read`: silence that is our own is no time-out
-        chunk = await anext(answer.aiter_raw())
+        chunks = answer.aiter_raw()
+        waiting = len(await anext(chunks))
+        assert await anext(chunks)  # and it goes on
         await answer.aclose()
-        return len(chunk)
+        return waiting
 
     assert 65_536 <= against(OK, work) <= 2 * 65_536
 

@@ -193,7 +193,8 @@ def test_many_bodies_without_end_are_cut_and_kept_to_their_bound(head: bytes, jo
 
     async def work() -> int:
         async with serving({"*": pouring(head, sent)}) as server:
-            client = VmaClient(server.url, limits=VmaLimits(max_body=bound, in_flight=jobs))
+            limits = VmaLimits(connect=60, read=60, total=60, max_body=bound, in_flight=jobs)  # a busy machine is no fault
+            client = VmaClient(server.url, limits=limits)
             tracemalloc.start()
             questions = [Question(f"job-{n}", NOW, own_id_only=True) for n in range(jobs)]
             found = await asyncio.gather(*map(client.ask, questions))
@@ -205,7 +206,7 @@ def test_many_bodies_without_end_are_cut_and_kept_to_their_bound(head: bytes, jo
         return peak
 
     # Of each: what was read of its body, what waits to be taken, as much again on the side of the server, one copy.
-    assert asyncio.run(work()) < jobs * 6 * 65_536
+    assert asyncio.run(work()) < jobs * 3 * 65_536
     assert sent[0] < jobs * 10_000_000  # the rest is what sockets hold
 
 

@@ -193,7 +193,9 @@ def test_many_bodies_without_end_are_cut_and_kept_to_their_bound(head: bytes, jo
 
     async def work() -> int:
         async with serving({"*": pouring(head, sent)}) as server:
-            limits = VmaLimits(connect=60, read=60, total=60, max_body=bound, in_flight=jobs)  # a busy machine is no fault
+            limits = VmaLimits(
+                connect=60, read=60, total=60, max_body=bound, in_flight=jobs
+            )  # a busy machine is no fault
             client = VmaClient(server.url, limits=limits)
             tracemalloc.start()
             questions = [Question(f"job-{n}", NOW, own_id_only=True) for n in range(jobs)]

@@ -7,6 +7,7 @@ Run: python benchmarks/ask.py [in flight ...]
 """
 
 import asyncio
+import logging
 import os
 import platform
 import subprocess
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import cast
 
 import httpx
+import structlog
 from answering import BODY, KEY
 
 from fsm.facts import Disk
@@ -193,6 +195,7 @@ def table(url: str, counts: list[int]) -> dict[str, list[tuple[float, float]]]:
 
 def main() -> None:
     """Measure and print."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     counts = [int(word) for word in sys.argv[1:]] or list(IN_FLIGHT)
     server = Path(__file__).with_name("answering.py")
     with subprocess.Popen([sys.executable, server], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603

@@ -26,9 +26,9 @@ class Said:
     def of(cls, verdict: Verdict, answer: Answer, numbers: Answer | DiskRow, capacity: int) -> "Said":
         """With bytes from a percentage of the capacity if the answer knows no total."""
         done, total = numbers.bytes_transferred, numbers.total_bytes
-        percent = answer.counted(numbers.percent)
         if total:
             return cls(verdict, done, total, share_of(done, total))
+        percent = answer.counted(numbers.percent)
         if percent and capacity > 0 and not done:
             return cls(verdict, round(capacity * percent / 100), capacity, percent)
         return cls(verdict, done, None, percent)

@@ -30,12 +30,14 @@ class Hearing:
     own_verdict: Verdict | None = field(init=False)  # running, completed or failed, as said there
     own_rows: tuple[DiskRow, ...] = field(init=False)  # the disks that it names
     proven: frozenset[str] = field(init=False)  # ids of the disks whose end is proven
+    _fresh: dict[int, Answer | None] = field(init=False)  # by the identity of the question's disks
 
     def __post_init__(self) -> None:
         own = self.own = self.answers.get(self.question.job_id)
         known = self.own_known = own if own is not None and own.kind is Kind.KNOWN else None
         self.own_verdict = known.verdict if known is not None else None
         self.own_rows = known.disks if known is not None else ()
+        self._fresh = {id(d): self._found_fresh(d) for d in self.question.disks}
         self.proven = frozenset(d.disk_id for d in self.question.disks if self._is_proven(d))
 
     @property
@@ -50,12 +52,14 @@ class Hearing:
 
     def export(self, disk: Disk) -> Answer | None:
         """The answer under the disk's export name; None if that was not asked."""
-        if self.question.own_id_only or disk.export_name is None:
-            return None
-        return self.answers.get(disk.export_name)
+        name = None if self.question.own_id_only else disk.export_name
+        return None if name is None else self.answers.get(name)
 
     def fresh(self, disk: Disk) -> Answer | None:
-        """The entry under the disk's export name, if it is one of this job's run."""
+        """The entry under the export name of one of the question's disks, if it is one of this job's run."""
+        return self._fresh[id(disk)]
+
+    def _found_fresh(self, disk: Disk) -> Answer | None:
         answer = self.export(disk)
         if answer is None or answer.kind is not Kind.KNOWN:
             return None

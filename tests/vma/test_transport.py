@@ -84,7 +84,19 @@ def test_its_faults_are_those_of_httpx() -> None:
 # --- which connection --------------------------------------------------------------------------------
 
 
-def test_the_connection_that_was_used_last_is_used_next_and_no_more_are_kept_than_wanted() -> None:
+def test_the_connection_that_was_used_last_is_used_next() -> None:
+    async def own_name(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(response(200, b"%d" % writer.get_extra_info("peername")[1]))
+
+    async def work(transport: VmaTransport, server: RawServer) -> None:
+        names = await asyncio.gather(*(fetch(transport, request(server)) for _ in range(4)))
+        assert len(set(names)) == 4
+        assert len({await fetch(transport, request(server)) for _ in range(4)}) == 1
+
+    exchange(own_name, work)
+
+
+def test_no_more_connections_are_kept_than_wanted() -> None:
     async def work(transport: VmaTransport, server: RawServer) -> list[int]:
         counts = []
         for _ in range(3):

@@ -44,8 +44,13 @@ _UNHEALTHY: Final[dict[int | str, dict[str, Any]]] = {503: {"model": Health}}
 @router.get("/healthz", response_model=Health, responses=_UNHEALTHY)
 async def healthz(service: Service) -> JSONResponse:
     """Alive: the event loop's heartbeat is fresh. A database that is away is no reason for a restart."""
-    age = service.observer.uptime() - service.polling.beat if service.polling.running else 0.0
+    age = heartbeat_age(service)
     return _health([f"the event loop's last heartbeat was {age:.0f} s ago"] if age > STALE_BEAT else [])
+
+
+def heartbeat_age(service: OmaFsm) -> float:
+    """Seconds since the event loop last ran our heartbeat; 0 while polling has not begun."""
+    return service.observer.uptime() - service.polling.beat if service.polling.running else 0.0
 
 
 @router.get("/readyz", response_model=Health, responses=_UNHEALTHY)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import BindParameter, Connection, Exists, Row, and_, bindparam, exists, or_, select
@@ -21,8 +22,7 @@ log = structlog.get_logger(__name__)
 CHUNK = 500  # ids per IN list; SQLite of old allows 999 parameters
 
 
-@dataclass(frozen=True, slots=True)
-class PollingRow:
+class PollingRow(NamedTuple):
     """`vma_polling_state` of one job: schedule and counters."""
 
     is_active: bool
@@ -67,7 +67,7 @@ _JOBS = (
     select(
         *(JOBS.c[name] for name in _NEEDED),
         taken().label("vm_taken"),
-        *(POLLING.c[name] for name in ("job_id", *PollingRow.__slots__)),
+        *(POLLING.c[name] for name in ("job_id", *PollingRow._fields)),
     )
     .select_from(JOBS.outerjoin(POLLING, POLLING.c.job_id == JOBS.c.id))
     .where(JOBS.c.id.in_(_IDS))
@@ -82,7 +82,7 @@ _DISKS = (
 )
 _PROOFS = select(CBT.c.job_id, CBT.c.disk_id).where(CBT.c.job_id.in_(_IDS), CBT.c.sync_success.is_(True))
 _POLLING = select(POLLING).where(POLLING.c.job_id.in_(_IDS))
-_OF_POLLING = attrgetter(*PollingRow.__slots__)
+_OF_POLLING = attrgetter(*PollingRow._fields)
 
 
 def chunks(ids: Iterable[str]) -> Iterator[list[str]]:

@@ -79,6 +79,7 @@ class VmaClient:
         self.heard = Heard()
         self._transport = VmaTransport(keep=self.places.ceiling, tls=self.access.tls(name))
         self._headers = {**_HEADERS, **self.access.headers(name)}
+        self._model = self._written("/progress/")
         self._progress_of = lru_cache(_REQUESTS)(self._new_question)
         self._probing: asyncio.Task[None] | None = None
 
@@ -156,7 +157,7 @@ class VmaClient:
         return Reply(exchange.status, _fields(exchange.headers), body, truncated)
 
     def _new_question(self, key: str) -> Written:
-        return self._written("/progress/" + quote(key, safe="", errors="replace"))
+        return self._model.below(quote(key, safe="", errors="replace"))
 
     def _written(self, path: str) -> Written:
         limits = self.limits

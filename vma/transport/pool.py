@@ -5,7 +5,7 @@ import os
 import re
 import ssl
 from collections import deque
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
@@ -50,7 +50,7 @@ class Pool:
                     self.host,
                     self.port,
                     ssl=self._tls,
-                    happy_eyeballs_delay=NEXT_ADDRESS,
+                    **_several_addresses(loop),
                 )
         except TimeoutError as error:
             late = httpx.ConnectTimeout if connect < left else TotalTimeout
@@ -81,3 +81,8 @@ def _telling(error: Exception) -> Exception:
     """The error of the first address, if asyncio has put those of several into one text without a number."""
     told = re.search(r"\[Errno (\d+)\] Connect call failed", str(error))
     return OSError(int(told[1]), os.strerror(int(told[1]))) if told else error
+
+
+def _several_addresses(loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
+    """Other event loops (uvloop) try a host's addresses one after another, and take no such option."""
+    return {"happy_eyeballs_delay": NEXT_ADDRESS} if isinstance(loop, asyncio.BaseEventLoop) else {}

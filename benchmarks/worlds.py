@@ -70,7 +70,8 @@ def fill(url: str, count: int, key: str) -> None:
     serials = [f"{n:05d}" for n in range(1, count + 1)]
     with unguarded(engine), write(engine) as connection:
         for table, of_one in templates.items():
-            connection.execute(insert(table), [_renamed(table, row, s) for s in serials for row in of_one])
+            if serials:
+                connection.execute(insert(table), [_renamed(table, row, s) for s in serials for row in of_one])
         ours = CONTEXTS.c.context_id.like("ctx-_____")
         connection.execute(update(CONTEXTS).where(ours).values(current_job_id="job-" + _tail(CONTEXTS)))
         for table, column, value in (

@@ -1,6 +1,6 @@
 """Counters and gauges of polling, in a registry of their own so that an embedding service keeps its own names."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from fsm.decision import Decision
 from fsm.states import Ending
@@ -23,6 +23,12 @@ class Metrics:
         self.overturned = Counter("oma_fsm_overturned_ends", "Inferences undone by evidence", registry=self.registry)
         self.drift = Gauge("oma_fsm_drift", "Jobs that should be polled and were not", registry=self.registry)
         self.scheduled = Gauge("oma_fsm_scheduled_jobs", "Jobs in the schedule", registry=self.registry)
+        self.lateness = Histogram(
+            "oma_fsm_poll_lateness_seconds",
+            "How long after its time a job was taken from the schedule",
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+            registry=self.registry,
+        )
         self.monitor_age = Gauge(
             "oma_fsm_monitor_last_cycle_timestamp_seconds", "When the monitor last looked", registry=self.registry
         )

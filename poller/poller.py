@@ -13,9 +13,11 @@ from db.apply import Applied
 from db.load import Loaded
 from db.store import Answer, Store
 from fsm.evidence import Evidence
-from fsm.facts import Asked, JobFacts
+from fsm.facts import ZERO, Asked, JobFacts
 from fsm.states import Asker
+from poller.answers import LINGER, Answers
 from poller.metrics import Metrics
+from poller.phase import until_phase
 from poller.report import report
 from poller.schedule import POLL, Schedule
 from poller.vmas import Behind, Vmas
@@ -23,9 +25,9 @@ from vma.composite import Question
 from vma.observer import Observer
 
 log = structlog.get_logger(__name__)
-BATCH = 500  # answers per transaction
 RETRY = 1.0  # seconds until the database is tried again
 PATIENCE = 3  # answers in a row that come to nothing before nobody waits for the job any more
+TICK = 0.05  # seconds between two looks at the schedule: what comes due meanwhile is read together
 PAUSED = 5.0  # seconds until a job of a paused appliance is looked at again
 Listener = Callable[[str, Applied | None], None]
 
@@ -39,8 +41,9 @@ class Poller:
         self.listeners: list[Listener] = []
         self.last_heard: datetime | None = None  # when the VMA last answered anything
         self.last_error: str | None = None
+        self.tick, self.linger, self.spread = TICK, LINGER, True
         self._wake = asyncio.Event()
-        self._answers: asyncio.Queue[Answer] = asyncio.Queue()
+        self._answers = Answers()
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._applying: asyncio.Task[list[Applied]] | None = None
         self._vain: Counter[str] = Counter()  # answers in a row that came to nothing, by job
@@ -80,9 +83,10 @@ class Poller:
         """Take what is due and ask, until cancelled."""
         while True:
             self._wake.clear()
-            due = self.schedule.take_due(self.observer.uptime())
+            due = self.schedule.take_due(self.observer.uptime(), self.metrics.lateness.observe)
             if due:
                 await self._ask_all(due)
+                await asyncio.sleep(self.tick)
                 continue
             await self._sleep()
 
@@ -134,7 +138,7 @@ class Poller:
             log.exception("a question failed; it is put again", job_id=facts.job_id)
             self._again(facts.job_id, RETRY, asked)
             return
-        await self._answers.put(Answer(facts.job_id, facts.version, evidence, asked))
+        self._answers.put(Answer(facts.job_id, facts.version, evidence, asked))
 
     async def ask(self, facts: JobFacts) -> Evidence:
         """Ask the VMA about a job, beside the schedule."""
@@ -157,9 +161,7 @@ class Poller:
     async def apply_loop(self) -> None:
         """Apply answers as they come, as many in one transaction as have gathered, until cancelled."""
         while True:
-            batch = [await self._answers.get()]
-            while len(batch) < BATCH and not self._answers.empty():
-                batch.append(self._answers.get_nowait())
+            batch = await self._answers.gather(self.linger)
             self._applying = asyncio.create_task(self.apply(batch), name="apply batch")
             await asyncio.shield(self._applying)  # what is being written when we stop is settled all the same
 
@@ -189,9 +191,16 @@ class Poller:
         if applied.next_due_at is None:
             self.drop(answer.job_id)
         else:
+            waited = max(decision.at - answer.evidence.observed_at, ZERO).total_seconds()  # to be written
             pause = (applied.next_due_at - decision.at).total_seconds()
-            self._done(answer.job_id, pause)
+            self._done(answer.job_id, max(self._spread(answer, pause, waited) - waited, 0.0))
         self._tell(answer.job_id, applied)
+
+    def _spread(self, answer: Answer, pause: float, waited: float) -> float:
+        """Each job has a moment of its own, but nobody is asked before the time that he himself named."""
+        if not self.spread or answer.evidence.retry_after is not None:
+            return pause
+        return until_phase(answer.job_id, self.observer.uptime() - waited, pause)
 
     def _came_to_nothing(self, answer: Answer, *, away: bool) -> None:
         """Changed meanwhile, or impossible to judge or write: whoever wanted to know still does, but not for ever."""
@@ -231,7 +240,6 @@ class Poller:
             await asyncio.wait(under_way, timeout=patience)
         for task in self._asking.values():
             task.cancel()
-        batch = [self._answers.get_nowait() for _ in range(self._answers.qsize())]
-        if batch:
+        if batch := self._answers.rest():
             await self.apply(batch)
         self._writer.shutdown(wait=True)

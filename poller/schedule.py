@@ -1,7 +1,7 @@
 """Who is asked next. In memory only: it can be thrown away and made again from the job rows at any time."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from fsm.facts import Asked
@@ -56,8 +56,10 @@ class Schedule:
         """Ask the job no more."""
         self._entries.pop(job_id, None)
 
-    def take_due(self, now: float, limit: int = 500) -> list[tuple[str, Asked]]:
-        """The jobs to ask now; they are in flight until `done` or `drop`."""
+    def take_due(
+        self, now: float, late: Callable[[float], object] = lambda _: None, limit: int = 500
+    ) -> list[tuple[str, Asked]]:
+        """The jobs to ask now; they are in flight until `done` or `drop`. `late` hears how late each is, in seconds."""
         taken: list[tuple[str, Asked]] = []
         while self._heap and self._heap[0][0] <= now and len(taken) < limit:
             due, job_id = heapq.heappop(self._heap)
@@ -65,6 +67,7 @@ class Schedule:
             if entry is None or entry.in_flight_since is not None or entry.due != due:
                 continue  # a leftover of an entry that was moved or dropped
             entry.in_flight_since = now
+            late(now - due)
             taken.append((job_id, entry.asked))
             entry.asking, entry.asked = entry.asked, POLL
         return taken

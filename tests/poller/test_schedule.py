@@ -20,7 +20,7 @@ def scheduled(**due: float) -> Schedule:
 
 
 def taken(schedule: Schedule, now: float, limit: int = 500) -> list[str]:
-    return [job_id for job_id, _ in schedule.take_due(now, limit)]
+    return [job_id for job_id, _ in schedule.take_due(now, limit=limit)]
 
 
 def test_the_earliest_due_comes_first_and_what_is_not_due_stays() -> None:

@@ -197,6 +197,8 @@ class Process:
         self.observer = world.clock.observer()
         world.vma.observer = self.observer
         self.service = PollingService(world.store, world.vma, self.observer)
+        self.service.poller.tick = self.service.poller.linger = 0.0  # time stands still here
+        self.service.poller.spread = False
         self.poller, self.recovery, self.monitor = self.service.poller, self.service.recovery, self.service.monitor
 
     @property

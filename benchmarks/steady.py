@@ -1,0 +1,65 @@
+"""The steady poll: so many jobs of two disks, each every five seconds. How late, at what cost, and does it grow?
+
+Prints, for each half of the time: polls a second, the share of polls taken from the schedule later than 100 ms, the p99
+of that lateness (upper bound of its bucket), processor time, and resident memory.
+
+Run: python benchmarks/steady.py [JOBS] [SECONDS]
+"""
+
+import os
+import platform
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+from recover import _until_over, _usage
+from worlds import fill, simulated_vma
+
+from cli.demo.service import ServiceProcess
+
+BUCKET = re.compile(r'oma_fsm_poll_lateness_seconds_bucket\{le="([^"]+)"\} (\S+)')
+Buckets = dict[float, float]
+
+
+def lateness(api: httpx.Client) -> Buckets:
+    """Polls by how late they were at most, counted up."""
+    return {float(le): float(n) for le, n in BUCKET.findall(api.get("/metrics").text)}
+
+
+def half(api: httpx.Client, pid: int, seconds: float) -> None:
+    """Wait, and print what happened meanwhile."""
+    before, (cpu, _), began = lateness(api), _usage(pid), time.perf_counter()
+    time.sleep(seconds)
+    after, (spent, rss), took = lateness(api), _usage(pid), time.perf_counter() - began
+    polls = {le: after[le] - before[le] for le in after}
+    total = polls[float("inf")]
+    p99 = min(le for le, n in polls.items() if n >= 0.99 * total)
+    late = 100 * (1 - polls[0.1] / total) if total else 0.0
+    print(f"{total / took:,.0f} polls/s, {late:.1f} % later than 100 ms, p99 of lateness {p99 * 1000:g} ms at most,"
+          f" {(spent - cpu) / took:.2f} cores, {rss:.0f} MiB", flush=True)  # fmt: skip
+
+
+def main() -> None:
+    """Measure and print."""
+    given = [int(word) for word in sys.argv[1:]]
+    count, seconds = [*given, *(1000, 60)[len(given) :]]
+    print(f"Python {platform.python_version()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; {count} jobs")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        fill(f"sqlite:///{folder / 'oma-fsm.db'}", count, "job_id")
+        with (
+            simulated_vma(folder, max(count, 1), "job_id") as vma,
+            ServiceProcess(folder, vma.url, log_level="WARNING") as oma,
+            httpx.Client(base_url=oma.url, trust_env=False, timeout=10) as api,
+        ):
+            _until_over(api, time.perf_counter())
+            time.sleep(10)  # jobs that were recovered together spread by their own pace
+            for _ in range(2):
+                half(api, oma.pid, seconds / 2)
+
+
+if __name__ == "__main__":
+    main()

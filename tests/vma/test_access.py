@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from raw_server import json_response, serving
-from test_transport_bounds import LOOPBACK, serving_tls
+from test_transport_tls import LOOPBACK, serving_tls
 from vma_answers import JOB, envelope, question
 
 from fsm.states import Verdict

@@ -27,7 +27,7 @@ from vma.keys import next_keys
 from vma.question import Question
 
 POLL, STARTUP, BY_WORKFLOW = Asked(Asker.POLL), Asked(Asker.STARTUP), Asked(Asker.WORKFLOW)
-EAGER = 2  # polls at their own pace after something happened; then each gap is four times the last one
+EAGER = 1  # poll at its own pace after something happened; then each gap is four times the last one
 LONGEST = 1500.0  # seconds
 BACK = 2.0
 
@@ -184,7 +184,9 @@ class Trial:
             target = max(now + gap, mark - gap * self.pace.random())
         elif target > mark:
             target, life.calm = mark + gap * self.pace.random(), 0
-        return next((up + BACK * self.pace.random() for down, up in self.story.downtimes if down <= target < up), target)
+        return next(
+            (up + BACK * self.pace.random() for down, up in self.story.downtimes if down <= target < up), target
+        )
 
 
 def told(seed: int) -> str:

@@ -146,7 +146,9 @@ def _evidence(after: JobFacts, copy: Copy, vma: TrialVma, now: float) -> None:
         raise WrongError(f"the VMA says that it runs, and it is {after.state}")
     if vma.foreign(after, copy, now) or truth not in ENDS.values():
         return
-    ended = any(e.words[0].casefold() in BROKEN for e in own.values()) if truth == FAILED else _all_shown(copy, own, after)
+    ended = (
+        any(e.words[0].casefold() in BROKEN for e in own.values()) if truth == FAILED else _all_shown(copy, own, after)
+    )
     if own and not runs and ended and _datable(copy, after) and (after.state, after.ending) != _end(truth):
         raise WrongError(f"the VMA says that it {truth}, and it is {after.state}/{after.ending}")
 

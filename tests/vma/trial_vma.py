@@ -16,7 +16,15 @@ FLAPS_EVERY = 10.0  # seconds away, seconds there
 ODD_WORDS = (("Throttled", "Transfer"), ("Hibernating", "Dreaming"))
 ODD_PERCENT = (150, -5, "42", float("nan"), None)
 
-REFUSED, GATEWAY, GARBAGE, DENIED, BUSY, FLAPPING, FLAKY = "refused", "503", "garbage", "401", "429", "flapping", "flaky"
+REFUSED, GATEWAY, GARBAGE, DENIED, BUSY, FLAPPING, FLAKY = (
+    "refused",
+    "503",
+    "garbage",
+    "401",
+    "429",
+    "flapping",
+    "flaky",
+)
 NO_VMA = (REFUSED, GATEWAY)
 GARBLED = (
     (500, b"boom"),

@@ -1,0 +1,193 @@
+"""(bytes of the answers by key, stored job) → verdict and decision: by hand, along the facts of the contract 1 to 7.
+
+See answer_table.py for the notation. "F24" is number 24 in the list of what can go wrong. The rows of
+composite_rows.py are of the same table, without a decision: one disk, several, stale ends, progress.
+"""
+
+from answer_table import case, job
+
+LOST = ("60s", "30s")  # with the answer now: three over a minute
+
+# 1: absent is normal at first
+ABSENT = [
+    case("F1 a new job is not known yet", job("initializing", entered="10s"), {}, "not_found -> stays", asked="a job"),
+    case("set-up may take 4:59", job("attaching", entered="299s"), {}, "not_found -> stays"),
+    case("and not 5:00", job("attaching", entered="5m"), {}, "not_found -> failed/inferred"),
+    case("ready may wait 1:59", job("ready_for_sync", entered="119s"), {}, "not_found -> stays"),
+    case("a copy may take two minutes to post", job(entered="119s"), {}, "not_found -> stays", *LOST),
+    case("one that never posts is lost", job(entered="2m"), {}, "not_found -> failed/inferred", *LOST),
+    case("two absences are not enough", job(heard="2m"), {}, "not_found -> stays", "90s"),
+    case("three within 59 s are not enough", job(heard="2m"), {}, "not_found -> stays", "59s", "30s"),
+    case("nor three of which our process heard one", job(heard="2m"), {}, "not_found -> stays", *LOST, up="20s"),
+    case("the first post under the job's id", job("ready_for_sync"), {"job": "Queued/Discover"},
+         "running -> replicating", answering_key="job"),
+    case("the first post under the export", job("initializing"), {"a": "Preparing/EnableCBT"}, "running -> replicating",
+         answering_key="export"),
+    case("the first post of an older appliance", job("configuring"), {"job": "starting/initializing"},
+         "running -> replicating"),
+]  # fmt: skip
+
+# 2: the VMA forgets
+FORGOTTEN = [
+    case("F29 the map is lost: nothing ends", job(heard="5s", percent=40.0), {}, "not_found -> stays", percent=40.0),
+    case("F29 posted again, lower: it is shown", job(heard="5s", percent=40.0, seen={"a": "40/100"}),
+         {"a": "in_progress 5/100 run=2s"}, "running -> stays", percent=5.0),
+    case("F30 the map is lost at 95 %: nothing ends", job(heard="5s", percent=95.0), {}, "not_found -> stays"),
+    case("F31 gone for good", job(heard="5m", percent=90.0), {}, "not_found -> failed/inferred", *LOST),
+    case("F31 gone for good above 90 %", job(heard="5m", percent=90.1), {}, "not_found -> completed/inferred", *LOST),
+    case("F24 an absence of hours does not lose a disk that is proven",
+         job("replicating", "ab", heard="5m", proven="a", total_bytes=1), {}, "unsettled -> stays", *LOST),
+    case("posted again without the disk that was finished before: its proof counts",
+         job("replicating", "ab", key="job", proven="a"), {"job": "Streaming 1/20 rows=b:10/20 run=4s"},
+         "running -> stays", percent=100 * 110 / 120),
+    case("posted again without a disk that was not proven: what was last seen of it counts",
+         job("replicating", "ab", key="job", seen={"a": "60/100"}), {"job": "Streaming 1/20 rows=b:6/20 run=4s"},
+         "running -> stays", percent=55.0),
+    case("and when the rest is done, the job is not", job("replicating", "ab", key="job", seen={"a": "60/100"}),
+         {"job": "completed 20/20 rows=b:20/20"}, "unsettled -> stays", asked="job a"),
+    case("an inferred failure, found running", job("failed", ending="inferred", key="job"), {"job": "in_progress 7/100"},
+         "running -> replicating", percent=7.0),
+    case("an inferred completion, found running", job("completed", ending="inferred", percent=95.0),
+         {"a": "in_progress 95/100"}, "running -> replicating"),
+    case("an inferred completion, found failed", job("completed", ending="inferred"), {"a": "failed 95/100"},
+         "failed -> failed/confirmed"),
+    case("an inferred failure, found completed", job("failed", ending="inferred"), {"a": "completed 100/100"},
+         "completed -> completed/confirmed", percent=100.0),
+    case("an inferred failure, still absent", job("failed", ending="inferred"), {}, "not_found -> stays", *LOST),
+]  # fmt: skip
+
+# 3: entries are never removed, and export names outlive runs
+LAST_WEEK = "completed 100/100 run=7d"
+FAILED_THEN = "failed 40/100 run=7d"
+STALE = [
+    case("F28 last week's end at set-up", job("ready_for_sync", entered="1m"), {"a": LAST_WEEK}, "not_found -> stays",
+         asked="a job"),
+    case("F28 last week's end, and nobody brings the job forward", job("attaching"), {"a": LAST_WEEK},
+         "not_found -> failed/inferred"),
+    case("F28 last week's failure fails nothing", job(was={"a": FAILED_THEN}), {"a": FAILED_THEN}, "not_found -> stays"),
+    case("F28 last week's end does not keep a lost job", job(heard="5m", was={"a": LAST_WEEK}), {"a": LAST_WEEK},
+         "not_found -> failed/inferred", *LOST),
+    case("F28 last week's end confirms no inference", job("failed", ending="inferred", was={"a": LAST_WEEK}),
+         {"a": LAST_WEEK}, "not_found -> stays"),
+    case("last week's end beside the job's own entry", job(was={"a": LAST_WEEK}),
+         {"a": LAST_WEEK, "job": "in_progress 30/100"}, "running -> stays", percent=30.0, answering_key="job"),
+    case("last week's failure beside the job's own end", job(was={"a": FAILED_THEN}),
+         {"a": FAILED_THEN, "job": "completed 100/100"}, "completed -> completed/confirmed"),
+    case("last week's ends of all disks complete nothing",
+         job("replicating", "ab", was={"a": LAST_WEEK, "b": "completed 20/20 run=7d"}),
+         {"a": LAST_WEEK, "b": "completed 20/20 run=7d"}, "not_found -> stays"),
+    case("last week's end of one disk is no end of it", job("replicating", "ab", was={"b": "completed 20/20 run=7d"}),
+         {"a": "completed 100/100", "b": "completed 20/20 run=7d"}, "unsettled -> stays", percent=100 * 100 / 120),
+    case("last week's end of one disk beside a running one", job("replicating", "ab", was={"a": LAST_WEEK}),
+         {"a": LAST_WEEK, "b": "in_progress 5/20"}, "running -> stays", percent=100 * 5 / 120),
+    case("last week's end beside the job's own failure", job("replicating", "ab", was={"a": LAST_WEEK}, key="job"),
+         {"a": LAST_WEEK, "job": "failed 3/100"}, "failed -> failed/confirmed", failed_disks=("disk-2000",)),
+    case("it failed last week and has completed since", job(was={"a": FAILED_THEN}), {"a": "completed 100/100 run=7d"},
+         "completed -> completed/confirmed"),
+    case("it was absent and has completed", job(was={"a": "404"}), {"a": "completed 100/100 start=0001-01-01T00:00:00Z"},
+         "completed -> completed/confirmed"),
+    case("it ran at set-up and has failed", job(was={"a": "in_progress 1/100"}), {"a": "failed 9/100"},
+         "failed -> failed/confirmed"),
+    case("an end without a date", job(), {"a": "completed 100/100 undated"}, "not_found -> stays"),
+    case("F39 an end of this run by a clock a day ahead", job(), {"a": "completed 100/100 clock=24"},
+         "completed -> completed/confirmed"),
+    case("F39 last week's end by a clock a year behind", job(), {"a": "completed 100/100 run=7d clock=-8760"},
+         "not_found -> stays"),
+    case("F39a a newer job has the VM: its export is not asked", job("failed", ending="inferred", vm_taken=True),
+         {"a": "in_progress 50/100"}, "not_found -> stays", asked="job"),
+    case("F39a nor does its end confirm the older job", job("failed", ending="inferred", vm_taken=True),
+         {"a": "completed 100/100"}, "not_found -> stays", asked="job"),
+    case("F39a the older copy runs beside it", job("failed", ending="inferred", vm_taken=True),
+         {"job": "in_progress 50/100"}, "running -> stays !runs_beside_newer"),
+    case("F39a the older copy has completed", job("failed", ending="inferred", vm_taken=True),
+         {"job": "completed 100/100"}, "completed -> stays"),
+]  # fmt: skip
+
+# 4: one disk done looks like the job done
+DONE_A = {"job": "completed 100/100"}
+SEVERAL = [
+    case("F27 completed by job id after the first of two", job("replicating", "ab", key="job"), DONE_A,
+         "unsettled -> stays", asked="job a b", own_key_completed=True),
+    case("F27 for 14:59", job("replicating", "abc", key="job"), DONE_A, "unsettled -> stays", "899s"),
+    case("completed by job id, unchanged for 15 min: inferred", job("replicating", "ab", key="job"), DONE_A,
+         "unsettled -> completed/inferred", "15m"),
+    case("not if a disk is seen short of its total", job("replicating", "ab", key="job"),
+         {"job": "completed 100/120 rows=a:90/100:Odd,b:20/20"}, "unsettled -> stays !cannot_settle", "15m"),
+    case("nor in set-up, where nobody started it", job("ready_for_sync", "ab", entered="30m", key="job"), DONE_A,
+         "unsettled -> stays !cannot_settle", "15m"),
+    case("F24 one export done, one absent, for 15 min at 83 %", job("replicating", "ab"), {"a": "completed 100/100"},
+         "unsettled -> stays !cannot_settle", "15m"),
+    case("F24 the same at 96 %", job("replicating", "ab", seen={"b": "15/20"}), {"a": "completed 100/100"},
+         "unsettled -> completed/inferred", "15m"),
+    case("F22 completed at 58 %", job("replicating", "ab", key="job"),
+         {"job": "completed 70/120 rows=a:50/100,b:20/20"}, "running -> stays", percent=100 * 70 / 120, asked="job a"),
+    case("a disk announced and not begun is not done", job("replicating", "ab", key="job"),
+         {"job": "completed 100/120 rows=a:100/100,b:0/20"}, "running -> stays"),
+    case("flapped back to running", job("replicating", "ab", key="job", proven="b"),
+         {"job": "in_progress 90/120 rows=a:70/100,b:20/20"}, "running -> stays", percent=75.0, asked="job"),
+    case("all bytes there, still finishing", job("replicating", "ab", key="job"),
+         {"job": "Finalizing/PersistChangeIDs 120/120 rows=a:100/100,b:20/20"}, "running -> stays", percent=100.0),
+    case("all rows full and completed", job("replicating", "ab", key="job"),
+         {"job": "completed 120/120 rows=a:100/100,b:20/20"}, "completed -> completed/confirmed", asked="job"),
+    case("two rows of three full and completed", job("replicating", "abc", key="job"),
+         {"job": "completed 120/120 rows=a:100/100,b:20/20"}, "unsettled -> stays", asked="job c"),
+    case("rows of other disks prove none of ours", job("replicating", "ab", key="job"),
+         {"job": "completed 120/120 rows=x:100/100,y:20/20"}, "unsettled -> stays"),
+    case("the third export runs", job("replicating", "abc"),
+         {"a": "completed 100/100", "b": "completed 20/20", "c": "in_progress 4/40"}, "running -> stays",
+         percent=100 * 124 / 160),
+    case("every export completed", job("replicating", "abc"),
+         {"a": "completed 100/100", "b": "Completed 20/20", "c": "Succeeded 40/40"}, "completed -> completed/confirmed"),
+    case("the last disk of three, the others proven", job("replicating", "abc", proven="ac"), {"b": "completed 20/20"},
+         "completed -> completed/confirmed", asked="b", percent=100.0),
+    case("an inferred failure whose own key says completed settles where it ran",
+         job("failed", "ab", ending="inferred", key="job"), DONE_A, "unsettled -> replicating"),
+    case("an inferred failure of which one disk is done stays", job("failed", "ab", ending="inferred"),
+         {"a": "completed 100/100"}, "unsettled -> stays"),
+    case("F28a disks unknown: completed is not known to be all", job(disks="", key="job"), DONE_A,
+         "unsettled -> stays", asked="job"),
+    case("F28a disks unknown: it settles", job(disks="", key="job"), DONE_A, "unsettled -> completed/inferred", "15m"),
+    case("F26 a second disk appears: the percentage falls", job("replicating", "ab", key="job", percent=100.0),
+         {"job": "in_progress 100/120 rows=a:100/100,b:0/20"}, "running -> stays", percent=100 * 100 / 120),
+]  # fmt: skip
+
+# 6: odd percentages
+PERCENT = [
+    case("F10 150 % is 100 %", job(), {"a": "in_progress 150%"}, "running -> stays", percent=100.0),
+    case("F10 -1 % is 0 %", job(percent=40.0), {"a": "in_progress/copying_data -1%"}, "running -> stays", percent=0.0),
+    case("F10 a percentage in quotes leaves what is known", job(percent=40.0), {"a": 'in_progress "42"%'},
+         "running -> stays", percent=40.0),
+    case("F10 NaN leaves what is known", job(percent=40.0), {"a": "in_progress NaN%"}, "running -> stays", percent=40.0),
+    case("F10 null leaves what is known", job(percent=40.0), {"a": "in_progress null%"}, "running -> stays", percent=40.0),
+    case("30 -> 25: it fell", job(percent=30.0), {"a": "in_progress 25/100"}, "running -> stays", percent=25.0),
+    case("F11 100 % and running", job(), {"a": "Streaming 100/100"}, "running -> stays", percent=100.0),
+    case("0 of 0 bytes, one disk, by its export", job(), {"a": "completed 0/0 100%"}, "completed -> completed/confirmed"),
+    case("0 of 0 bytes in a row is no proof among two", job("replicating", "ab", key="job"),
+         {"job": "completed 100/100 rows=a:100/100,b:0/0"}, "unsettled -> stays"),
+    case("0 of 0 bytes by its own export is", job("replicating", "ab", proven="a"), {"b": "completed 0/0"},
+         "completed -> completed/confirmed"),
+    case("Succeeded at 25 % under its export is its word", job(), {"a": "Succeeded 25/100"},
+         "completed -> completed/confirmed", percent=100.0),
+]  # fmt: skip
+
+# 7: failure without a reason, errors without a failure
+RETRY = 'with={"errors":[{"message":"retry","recoverable":true}]}'
+FAILED = [
+    case("failed, and no reason", job(key="job"), {"job": "failed 5/100"}, "failed -> failed/confirmed", asked="job a",
+         error="disk disk-2000 failed in phase Transfer: the VMA gave no reason"),
+    case("failed in set-up", job("ready_for_sync"), {"job": "Failed/Snapshot"}, "failed -> failed/confirmed"),
+    case("failed after recoverable errors: they are no reason", job(), {"a": f"failed/copying_data 5/100 {RETRY}"},
+         "failed -> failed/confirmed",
+         error="disk disk-2000 failed in phase copying_data: the VMA gave no reason"),
+    case("F9 recoverable errors while running", job(), {"a": f"running/copying_data 5/100 {RETRY}"}, "running -> stays",
+         error=None, warnings=("recoverable error: retry",)),
+    case("F23 failed by job id, and an export runs", job("replicating", "ab", key="job"),
+         {"job": "failed 5/100", "b": "in_progress 5/20"}, "running -> stays", failed_disks=("disk-2000",)),
+    case("F23 one export failed, one done", job("replicating", "ab"),
+         {"a": "completed 100/100", "b": "error/Error 5/20"}, "failed -> failed/confirmed",
+         failed_disks=("disk-2001",)),
+    case("one export failed, the rest never began", job("replicating", "abc"), {"a": "failed 5/100"},
+         "failed -> failed/confirmed"),
+    case("failed, though a disk was proven", job("replicating", "ab", proven="a", key="job"), {"job": "failed 5/20"},
+         "failed -> failed/confirmed", failed_disks=("disk-2001",)),
+]  # fmt: skip

@@ -1,6 +1,7 @@
-"""Whatever comes over the wire, it is read, weighed and decided: no exception, no absurd number, no end from garbage."""
+"""Whatever comes over the wire is read, weighed and decided: no exception, no absurd number, no end from garbage."""
 
 import json
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -11,10 +12,26 @@ from whole_path import JOBS, STATUSES, Heard, decide_and_check, states_an_end
 
 from fsm.states import Ending
 
-unhurried = settings(deadline=None, max_examples=400)
-scalars = st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20)
-values = st.recursive(
-    scalars | st.sampled_from([2**63, -(2**70), 10**30, 1e300, -1, 250, "42", "completed", "Odd", "disk-2000"]),
+unhurried = settings(deadline=None, max_examples=500)
+ODD = (
+    *(2**63, -(2**70), 10**30, 1e300, float("nan"), float("inf"), -1, -0.5, 250, 99.9, 7.5),
+    *(
+        "42",
+        "",
+        "incomplete",
+        "failed over",
+        "Odd",
+        "disk-2000",
+        "0001-01-01T00:00:00Z",
+        "\ud800",
+        "\x1b[31m",
+        "x" * 20_000,
+    ),
+    *(None, True, [], {}, [None], {"message": 7}),
+)
+odd = st.sampled_from(ODD)
+values = odd | st.recursive(
+    odd | st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
     max_leaves=6,
 )
@@ -39,28 +56,29 @@ def bent_bytes(draw: st.DrawFn) -> bytes:
     return body
 
 
+def places(said: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """The way to every value within a JSON value."""
+    inner = said.items() if isinstance(said, dict) else enumerate(said) if isinstance(said, list) else ()
+    return [deeper for key, value in inner for deeper in ((*path, key), *places(value, (*path, key)))]
+
+
 @st.composite
 def bent_values(draw: st.DrawFn) -> bytes:
-    """An example that is still JSON, with some values, at any depth, of another type or size, gone or added."""
+    """An example that is still JSON, with some values, at any depth, of another type or size."""
     said: Any = json.loads(draw(st.sampled_from(KNOWN)))
     for _ in range(draw(st.integers(1, 5))):
-        place = said
-        while True:
-            keys = sorted(place) if isinstance(place, dict) else list(range(len(place)))
-            key = draw(st.sampled_from([*keys, "novelty"] if isinstance(place, dict) else [*keys, 0][: len(keys) or 1]))
-            inner = place.get(key) if isinstance(place, dict) else place[key] if keys else None
-            if isinstance(inner, dict | list) and draw(st.booleans()):
-                place = inner
-                continue
-            if isinstance(place, dict) or keys:
-                place[key] = draw(values)
-            break
+        *way, last = draw(st.sampled_from(places(said)))
+        holder = said
+        for step in way:
+            holder = holder[step]
+        holder[last] = deepcopy(draw(values))  # whatever is sampled is shared
     return json.dumps(said).encode()
 
 
-bodies = bent_bytes() | bent_values() | st.sampled_from(ALL) | st.binary(max_size=200)
-replies = st.tuples(st.sampled_from(STATUSES), bodies)
-heards = st.builds(Heard, st.integers(0, len(JOBS) - 1), st.tuples(replies, replies, replies))
+bodies = bent_values() | bent_bytes() | st.sampled_from(ALL) | st.binary(max_size=200)
+replies = st.tuples(st.sampled_from((200,) * 12 + STATUSES), bodies)
+under_every_key = st.tuples(st.tuples(st.just(200), bent_values() | bent_bytes()))
+heards = st.builds(Heard, st.integers(0, len(JOBS) - 1), under_every_key | st.tuples(replies, replies, replies))
 
 
 @unhurried

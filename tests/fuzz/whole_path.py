@@ -1,6 +1,7 @@
 """From bytes to decision in one call, with what must hold whatever the bytes are."""
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +20,9 @@ from vma.wire_models import Answer, Reply
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-JOB, EXPORTS = "job-1", ("migration-vol-a", "migration-vol-b")
+KEYS = ("job-1", "migration-vol-a", "migration-vol-b")
+JOB = KEYS[0]
+OWN_KEY = re.compile(rb'"job_id": ?"(job-1|migration-vol-[ab])"')
 A, B = Disk("disk-2000", "a", 100 << 30), Disk("disk-2001", "b", 20 << 30)
 STATUSES = (200, 200, 200, 404, 500, 503, 429, 401, 301)
 DATE = {"Date": "Mon, 02 Mar 2026 12:00:00 GMT"}
@@ -43,7 +46,10 @@ JOBS = (
 
 @dataclass(frozen=True)
 class Heard:
-    """Status and body of the replies under the job's id and its exports, and which of `JOBS` was asked about."""
+    """Status and body of the replies under the job's id and its exports, and which of `JOBS` was asked about.
+
+    A single reply is what is said under every key, each time as if of that key.
+    """
 
     job: int
     replies: tuple[tuple[int, bytes], ...]
@@ -53,10 +59,16 @@ class Heard:
         question, answers = Question.of(JOBS[self.job]), dict[str, Answer]()
         while keys := next_keys(question, answers, NOW):
             for key in keys:
-                status, body = self.replies[(JOB, *EXPORTS).index(key) % len(self.replies)]
+                status, body = self._reply(key)
                 headers = DATE | {"Retry-After": "7"} if status == 429 else DATE
                 answers[key] = read(key, Reply(status, headers, body))
         return answers
+
+    def _reply(self, key: str) -> tuple[int, bytes]:
+        if len(self.replies) > 1:
+            return self.replies[KEYS.index(key)]
+        status, body = self.replies[0]
+        return status, OWN_KEY.sub(b'"job_id":"' + key.encode() + b'"', body)
 
 
 def decide_and_check(heard: Heard) -> Decision:
@@ -83,7 +95,7 @@ def states_an_end(status: int, body: bytes) -> bool:
         said = json.loads(body.decode())
     except (ValueError, RecursionError):
         return False
-    if status != 200 or not isinstance(said, dict) or said.get("job_id") not in (JOB, *EXPORTS):
+    if status != 200 or not isinstance(said, dict) or said.get("job_id") not in KEYS:
         return False
     word = said.get("status")
     return isinstance(word, str) and " ".join(word.split()).casefold() in ENDS

@@ -86,11 +86,15 @@ def span(written: str) -> timedelta:
     return timedelta(seconds=float(written[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[written[-1]])
 
 
-def job(state: str = "replicating", disks: str = "a", *, entered: str = "50m", created: str = "1h", **given: Any) -> Any:
+def job(
+    state: str = "replicating", disks: str = "a", *, entered: str = "50m", created: str = "1h", **given: Any
+) -> Any:
     """A stored job. `proven`, `was` (baselines), `seen` (bytes last seen) are by disk; `key` answered last."""
     heard, was, seen = given.pop("heard", None), given.pop("was", {}), given.pop("seen", {})
     proven, ending = given.pop("proven", ""), given.pop("ending", None)
-    remembered = tuple(_remembered(d, d in proven, was.get(d), seen.get(d)) for d in DISKS if d in {*proven, *was, *seen})
+    remembered = tuple(
+        _remembered(d, d in proven, was.get(d), seen.get(d)) for d in DISKS if d in {*proven, *was, *seen}
+    )
     memory = Memory(
         disks=remembered,
         answering_key=given.pop("key", None),
@@ -162,7 +166,15 @@ def _envelope(key: str, words: str, marks: dict[str, str], now: datetime) -> Ans
 
 
 def _raw(key: str, status: str, stage: str, start: str, whole: dict[str, Any]) -> dict[str, Any]:
-    return {"job_id": key, "stage": stage, "status": status, "started_at": start, "aggregate": whole, "cbt": {}, "nbd": {}}
+    return {
+        "job_id": key,
+        "stage": stage,
+        "status": status,
+        "started_at": start,
+        "aggregate": whole,
+        "cbt": {},
+        "nbd": {},
+    }
 
 
 def _row(written: str) -> dict[str, Any]:

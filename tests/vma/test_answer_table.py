@@ -28,6 +28,8 @@ def test_the_answers_come_to(row: Case) -> None:
     played = play(row)
     evidence = played.decision.evidence
     assert played.came_to == row.comes_to, played.decision.says
+    assert evidence is not None
+    assert all(0 <= p <= 100 for p in (evidence.percent, *(d.percent for d in evidence.disks)) if p is not None)
     assert {name: getattr(evidence, name) for name in row.more} == row.more
     if row.percent is not None:
         assert played.decision.after.percent == pytest.approx(row.percent)

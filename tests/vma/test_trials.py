@@ -1,7 +1,7 @@
 """Thousands of seeded trials against a model VMA: no confirmed wrong end, no end by silence while the copy runs and
 the VMA answers, every wrong inference overturned as soon as there is evidence, nothing stuck without an operator.
 
-`OMA_FSM_SEEDS=20000 ./run pytest tests/vma/test_trials.py` tries more; `./run python tests/vma/trial.py SEED` tells one.
+`OMA_FSM_SEEDS=20000 ./run test tests/vma/test_trials.py` tries more; `./run python tests/vma/trial.py SEED` tells one.
 """
 
 import os

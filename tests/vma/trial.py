@@ -1,4 +1,4 @@
-"""A seeded trial: a model VMA in virtual time, asked, read, weighed and judged by the real code, and the truth beside it.
+"""A seeded trial: a model VMA in virtual time, asked, read, weighed and judged by the real code, beside the truth.
 
 `python tests/vma/trial.py SEED` prints the story of one seed.
 """
@@ -51,6 +51,8 @@ class Trial:
 
     seed: int
     log: list[str] | None = None
+    given: Story | None = None  # instead of the one that the seed draws
+    eager: int = EAGER
     edges: Counter[str] = field(default_factory=Counter)
     story: Story = field(init=False)
     lives: list[Life] = field(default_factory=list)
@@ -58,10 +60,10 @@ class Trial:
     run: int = 0
     up_since: float = 0.0
     pace: Random = field(default_factory=Random)
-    polls: int = 0
+    moves: list[tuple[float, Decision]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.story, self.pace = draw(self.seed), Random(self.seed + 1)
+        self.story, self.pace = self.given or draw(self.seed), Random(self.seed + 1)
         self.marks = [0.0, *self.story.marks]
 
     def tell(self) -> None:
@@ -140,7 +142,6 @@ class Trial:
     # --- asking ------------------------------------------------------------------------------------
 
     def _poll(self, life: Life, now: float) -> None:
-        self.polls += 1
         moment, vma = EPOCH + at(now), self.story.vma
         question = Question.of(life.facts)
         asked = vma.ask(now, lambda answers: next_keys(question, answers, moment))
@@ -164,6 +165,8 @@ class Trial:
 
     def _follow(self, life: Life, decision: Decision, now: float) -> None:
         life.facts = decision.after
+        if decision.moved:
+            self.moves.append((now, decision))
         if Effect.STOP_POLLING in decision.effects:
             life.due = None
         elif decision.moved and life.due is None:
@@ -177,7 +180,7 @@ class Trial:
         life.calm += not self.story.vma.flaps(now)
         place = bisect_right(self.marks, now)
         mark = self.marks[place] if place < len(self.marks) else NEVER
-        target = now + (gap if life.calm <= EAGER else min(gap * 4.0 ** (life.calm - EAGER), LONGEST))
+        target = now + (gap if life.calm <= self.eager else min(gap * 4.0 ** (life.calm - self.eager), LONGEST))
         if now + gap >= mark:
             life.calm, target = 0, now + gap
         elif target > mark - gap and not life.facts.in_setup:

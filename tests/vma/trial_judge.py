@@ -1,4 +1,4 @@
-"""What must never be: each decision of a trial against the truth, counted and timed apart from the rules' own memory."""
+"""What must never be: each decision of a trial against the truth, timed apart from the rules' own memory."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -84,25 +84,34 @@ def _numbers(after: JobFacts) -> None:
 
 def _inferred(decision: Decision, heard: Hearing, copy: Copy, vma: TrialVma, now: float) -> None:
     verdict = decision.evidence.verdict if decision.evidence else None
-    before, runs = decision.before, copy.truth(now) == RUNNING
+    runs = copy.truth(now) == RUNNING
     if verdict is Verdict.UNREACHABLE:
-        if now - heard.known_at < 30 * MINUTE or not heard.ripe(verdict):
-            raise WrongError("given up by an outage that was not long or not heard often enough")
-        if runs and _could_have_heard(heard, copy, vma, 29 * MINUTE, now):
-            raise WrongError("given up by silence while the VMA answered")
-    if verdict is Verdict.NOT_FOUND and before.state is State.REPLICATING:
-        if not heard.ripe(verdict):
-            raise WrongError("lost before it was not found three times over a minute")
-        if heard.proven:
-            raise WrongError("lost although the end of a disk was proven")
-        if vma.haunted or not _datable(copy, before):  # by the rules: an end of unknown age, or what a dead run left
-            return
-        if runs and now - _unknown_since(copy, vma, now) < MINUTE:
-            raise WrongError("lost while the copy runs and the VMA knew it within the last minute")
-        if runs and heard.known_at == -NEVER and decision.at - before.entered_at < timedelta(minutes=2):
-            raise WrongError("lost before the copy had time to post")
+        _given_up(heard, copy, vma, now, runs=runs)
+    if verdict is Verdict.NOT_FOUND and decision.before.state is State.REPLICATING:
+        _lost(decision, heard, copy, vma, now, runs=runs)
     if verdict is Verdict.UNSETTLED and runs and now - copy.still_since(now) < 15 * MINUTE:
         raise WrongError("settled while the copy runs and moved within a quarter of an hour")
+
+
+def _given_up(heard: Hearing, copy: Copy, vma: TrialVma, now: float, *, runs: bool) -> None:
+    if now - heard.known_at < 30 * MINUTE or not heard.ripe(Verdict.UNREACHABLE):
+        raise WrongError("given up by an outage that was not long or not heard often enough")
+    if runs and _could_have_heard(heard, copy, vma, 29 * MINUTE, now):
+        raise WrongError("given up by silence while the VMA answered")
+
+
+def _lost(decision: Decision, heard: Hearing, copy: Copy, vma: TrialVma, now: float, *, runs: bool) -> None:
+    before = decision.before
+    if not heard.ripe(Verdict.NOT_FOUND):
+        raise WrongError("lost before it was not found three times over a minute")
+    if heard.proven:
+        raise WrongError("lost although the end of a disk was proven")
+    if not runs or vma.haunted or not _datable(copy, before):
+        return  # by the rules an end of unknown age is none, and what a dead run left is taken for running
+    if now - _unknown_since(copy, vma, now) < MINUTE:
+        raise WrongError("lost while the copy runs and the VMA knew it within the last minute")
+    if heard.known_at == -NEVER and decision.at - before.entered_at < timedelta(minutes=2):
+        raise WrongError("lost before the copy had time to post")
 
 
 def _could_have_heard(heard: Hearing, copy: Copy, vma: TrialVma, seconds: float, now: float) -> bool:

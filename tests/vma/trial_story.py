@@ -164,7 +164,7 @@ def _legs(rng: random.Random, disks: tuple[Disk, ...], now: float) -> tuple[list
 
 
 def _stale(rng: random.Random, disk: Disk, job: Planned) -> tuple[str, Entry]:
-    """What an earlier run left under the disk's export name; the run of a process that died says for ever that it runs."""
+    """What an earlier run left under the disk's export name; a run whose process died says for ever that it runs."""
     began = (job.facts.created_at - EPOCH).total_seconds() - rng.choice((10 * MINUTE, HOUR, 7 * DAY))
     word = rng.choice(("completed", "completed", "completed", "failed", "in_progress"))
     done = disk.capacity_bytes if word == "completed" else disk.capacity_bytes // 2

@@ -5,6 +5,8 @@ FOLDER keeps what was found; it is filled with the examples first. Any option of
 bodies, each ended by `BETWEEN`. A crash is written to a file of which the path, given in place of FOLDER, replays it.
 """
 
+import random
+import re
 import sys
 from pathlib import Path
 
@@ -16,6 +18,7 @@ with atheris.instrument_imports(include=["vma", "fsm"], enable_loader_override=F
 
 BETWEEN = b"\n--\n"
 BODIES = 3
+VALUE = re.compile(rb'(?<=:)\s*("[^"]*"|-?[0-9.]+|true|null|\[\]|\{\})')
 
 
 def unpack(data: bytes) -> Heard:
@@ -29,6 +32,17 @@ def unpack(data: bytes) -> Heard:
 def one(data: bytes) -> None:
     """One run of the fuzzer."""
     decide_and_check(unpack(data))
+
+
+def bend(data: bytes, longest: int, seed: int) -> bytes:
+    """Half of the time one JSON value gives way to a token; otherwise, and then too, libFuzzer changes bytes."""
+    chance = random.Random(seed)
+    found = list(VALUE.finditer(data))
+    if not found or chance.random() < 0.5:
+        return bytes(atheris.Mutate(data, longest))
+    value, token = chance.choice(found), chance.choice(TOKENS)
+    bent = data[: value.start()] + token + data[value.end() :]
+    return bent[:longest] if chance.random() < 0.7 else bytes(atheris.Mutate(bent[:longest], longest))
 
 
 def fill(folder: Path) -> None:
@@ -52,7 +66,7 @@ def main(arguments: list[str]) -> None:
     if not corpus.is_file():
         fill(corpus)
         options.append(f"-dict={dictionary(corpus.with_name(corpus.name + '.dict'))}")
-    atheris.Setup([arguments[0], str(corpus), "-max_len=8192", "-timeout=20", *options], one)
+    atheris.Setup([arguments[0], str(corpus), "-max_len=8192", "-timeout=20", *options], one, custom_mutator=bend)
     atheris.Fuzz()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 FUZZER = Path(__file__).with_name("fuzz_reader.py")
-RUNS = 10_000
+RUNS = 6_000
 without_atheris = pytest.mark.skipif(
     importlib.util.find_spec("atheris") is None and os.environ.get("CI") != "true",
     reason="atheris is not installed: there are wheels for Linux and macOS",

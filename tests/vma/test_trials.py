@@ -17,7 +17,7 @@ CHUNKS = [range(first, min(first + CHUNK, SEEDS)) for first in range(0, SEEDS, C
 # A trial in which none of this happened would have tried nothing.
 HAPPENS = {
     *("runs", "run_seen", "done", "broke", "settled", "settling", "cannot_settle", "absent", "lost", "setup_lost"),
-    *("unreachable", "silent", "garbled", "garbled_long", "runs_after_all", "done_after_all"),
+    *("unreachable", "silent", "garbled", "garbled_long", "runs_after_all"),
     *("vma_not_found_watched", "vma_not_found_beside_newer"),
 }
 

@@ -179,7 +179,8 @@ def _upsets(rng: random.Random, story: Story, end: float) -> None:
         length = rng.choice((5.0, 25.0, 25.0, 2 * MINUTE, 12 * MINUTE, 31 * MINUTE, 31 * MINUTE, 50 * MINUTE))
         length = min(length, 8 * MINUTE) if kind == FLAPPING and rng.random() < 0.9 else length
         begin = rng.uniform(0, end + 10 * MINUTE)
-        story.vma.troubles.append(Trouble(begin, NEVER if rng.random() < 0.03 else begin + length, kind))
+        for_good = kind in (REFUSED, GATEWAY, GARBAGE) and rng.random() < 0.06
+        story.vma.troubles.append(Trouble(begin, NEVER if for_good else begin + length, kind))
     for _ in range(rng.choice((0, 0, 1, 1, 2))):
         mute = rng.choice((2.0, 2.0, 10.0, 40.0, 4 * MINUTE))
         story.vma.forgets.append(Forgotten(rng.uniform(MINUTE, end + 10 * MINUTE), mute))

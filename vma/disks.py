@@ -28,6 +28,8 @@ class Said:
         done, total = numbers.bytes_transferred, numbers.total_bytes
         if total:
             return cls(verdict, done, total, share_of(done, total))
+        if not done and numbers.percent is None:  # 0 of 0 bytes, and no percentage that can be read
+            return cls(verdict)
         percent = answer.counted(numbers.percent)
         if percent and capacity > 0 and not done:
             return cls(verdict, round(capacity * percent / 100), capacity, percent)

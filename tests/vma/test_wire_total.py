@@ -104,8 +104,13 @@ def test_a_cut_envelope_is_unintelligible(data: st.DataObject) -> None:
     assert (answer.kind, answer.verdict) == (Kind.UNINTELLIGIBLE, None)
 
 
+def is_no_end(word: str) -> bool:
+    """Hypothesis draws words of the code it tests, those of the contract among them."""
+    return " ".join(word.split()).casefold() not in ("completed", "succeeded", "failed", "error")
+
+
 @unhurried
-@given(st.text(max_size=30), st.text(max_size=30))
+@given(st.text(max_size=30).filter(is_no_end), st.text(max_size=30))
 def test_words_outside_the_contract_never_end_a_job(status: str, phase: str) -> None:
     answer = read(JOB, Reply(200, {}, json.dumps(envelope(status=status, phase=phase)).encode()))
     check_numbers(answer)

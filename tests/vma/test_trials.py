@@ -22,6 +22,7 @@ HAPPENS = {
 }
 
 
+@pytest.mark.no_cover  # which would take four times as long
 @pytest.mark.parametrize("seeds", CHUNKS, ids=lambda seeds: f"{seeds.start}-{seeds.stop - 1}")
 def test_in_no_trial_does_anything_happen_that_must_not(seeds: range) -> None:
     edges: Counter[str] = Counter()

@@ -153,7 +153,11 @@ async def get_job(job_id: JobId, service: Service) -> JobDetail:
     row, disks, facts = await service.read(_job, job_id)
     scheduled = service.polling.is_polling(job_id)
     now, policy = service.observer.now(), service.store.policy
-    found = conditions(facts, scheduled=scheduled, now=now, policy=policy) if facts else ()
+    found = (
+        conditions(facts, scheduled=scheduled, now=now, policy=policy, paused=service.fleet.paused(facts.appliance))
+        if facts
+        else ()
+    )
     return JobDetail.of(
         row,
         unreadable=None if facts else UNREADABLE,

@@ -119,7 +119,14 @@ async def get_job_polling(job_id: JobId, service: Service) -> JobPolling:
     """How one job is polled, what is wrong with it, and what the VMA said."""
     row, polls, facts = await service.read(_job, job_id)
     scheduled, now = service.polling.is_polling(job_id), service.observer.now()
-    found = conditions(facts, scheduled=scheduled, now=now, policy=service.store.policy) if facts else ()
+    found = (
+        conditions(
+            facts, scheduled=scheduled, now=now, policy=service.store.policy,
+            paused=service.fleet.paused(facts.appliance),
+        )
+        if facts
+        else ()
+    )  # fmt: skip
     more = {
         "conditions": [ConditionView.of(c) for c in found],
         "history": [Poll.model_validate(dict(poll)) for poll in polls],

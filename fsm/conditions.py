@@ -29,13 +29,14 @@ class Condition:
     advice: str = ""
 
 
-def conditions(facts: JobFacts, *, scheduled: bool, now: datetime, policy: RecoveryPolicy) -> tuple[Condition, ...]:
-    """All conditions of a job; `scheduled` says whether somebody is asking for it."""
+def conditions(
+    facts: JobFacts, *, scheduled: bool, now: datetime, policy: RecoveryPolicy, paused: bool = False
+) -> tuple[Condition, ...]:
+    """All conditions of a job; `scheduled`: somebody is asking for it; `paused`: its appliance is not to be asked."""
     memory = facts.memory
     outage, inferred = memory.unreachable if facts.polled else None, facts.ending is Ending.INFERRED
     stalled = _stalled_for(facts, now) >= policy.stalled_after
     since = memory.still.since if stalled and memory.still else None
-    missing = facts.polled and not scheduled
     return (
         _wrong_if(outage is not None, "Reachable", "the VMA does not answer", outage.since if outage else None),
         _wrong_if(stalled, "Progressing", "no byte has moved", since),
@@ -46,7 +47,7 @@ def conditions(facts: JobFacts, *, scheduled: bool, now: datetime, policy: Recov
             facts.entered_at,
             "Evidence will confirm or overturn it; an operator may decide.",
         ),
-        _wrong_if(missing, "Polled", "nobody asks for it", None, "The health monitor puts it back within a minute."),
+        _polled(facts, scheduled=scheduled, paused=paused),
         _wrong_if(
             memory.disk_failed_since is not None,
             "DisksHealthy",
@@ -55,6 +56,14 @@ def conditions(facts: JobFacts, *, scheduled: bool, now: datetime, policy: Recov
         ),
         _needs_operator(facts, now, policy),
     )
+
+
+def _polled(facts: JobFacts, *, scheduled: bool, paused: bool) -> Condition:
+    if facts.polled and paused:
+        reason, resume = f"its appliance {facts.appliance} is paused", f"oma-fsm appliances resume {facts.appliance}"
+        return Condition("Polled", False, reason, None, f"`{resume}` has it asked again.")
+    missing = facts.polled and not scheduled
+    return _wrong_if(missing, "Polled", "nobody asks for it", None, "The health monitor puts it back within a minute.")
 
 
 def _wrong_if(wrong: bool, name: str, reason: str, since: datetime | None, advice: str = "") -> Condition:

@@ -52,6 +52,8 @@ def test_a_paused_appliance_is_asked_again_when_it_is_resumed(play: Play) -> Non
         paused = await on.post(f"{PATH}/default/pause")
         assert paused == {"name": "default", "paused": True, "waiting_jobs": 1}
         assert [item["paused"] for item in (await on.get(PATH))["items"]] == [True]
+        polled = next(c for c in (await on.job(job_id))["conditions"] if c["name"] == "Polled")
+        assert polled["reason"] == "its appliance default is paused"
         on.vma.asked.clear()
         on.service.polling.wake(job_id)
         await asyncio.sleep(0.1)  # a question would be there by now

@@ -25,9 +25,9 @@ def job(state: State = State.REPLICATING, *, memory: Memory | None = None, **mor
 
 
 def found(
-    facts: JobFacts, *, scheduled: bool = True, now: datetime = NOON, policy: RecoveryPolicy | None = None
+    facts: JobFacts, *, scheduled: bool = True, now: datetime = NOON, policy: RecoveryPolicy | None = None, **more: bool
 ) -> dict[str, Condition]:
-    all_of_them = conditions(facts, scheduled=scheduled, now=now, policy=policy or RecoveryPolicy())
+    all_of_them = conditions(facts, scheduled=scheduled, now=now, policy=policy or RecoveryPolicy(), **more)
     return {c.name: c for c in all_of_them}
 
 
@@ -137,3 +137,11 @@ def test_the_limits_of_a_stall_can_be_set() -> None:
 def test_every_reason_has_an_advice() -> None:
     assert set(ADVICE) == set(Attention)
     assert all(ADVICE.values())
+
+
+def test_a_job_of_a_paused_appliance_says_whom_nobody_asks_and_how_it_goes_on() -> None:
+    polled = found(job(appliance="vma-2"), paused=True)["Polled"]
+    assert (polled.holds, polled.reason) == (False, "its appliance vma-2 is paused")
+    assert "oma-fsm appliances resume vma-2" in polled.advice
+    ended = job(State.COMPLETED, appliance="vma-2", ending=Ending.CONFIRMED)
+    assert found(ended, paused=True)["Polled"].holds, "nobody wants to ask about it"

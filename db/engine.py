@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import NullPool, StaticPool
 
 from db.types import decoded, encoded
 
@@ -63,6 +63,18 @@ def read(engine: Engine) -> Iterator[Connection]:
     """One transaction that only reads; on SQLite it sees one snapshot and waits for nobody."""
     with engine.connect() as connection, connection.begin():
         yield connection
+
+
+def unpooled(engine: Engine, patience: int) -> Engine:
+    """The same server, for a connection that is closed instead of pooled, and where each statement commits itself.
+
+    A server that vanished is given up after `patience` seconds (PostgreSQL: of unacknowledged data).
+    """
+    if engine.url.get_backend_name() == "postgresql":
+        arguments = _POSTGRESQL_ARGUMENTS | {"tcp_user_timeout": patience * 1000}
+    else:
+        arguments = _mariadb_arguments(read_only=False) | {"read_timeout": patience, "write_timeout": patience}
+    return create_engine(engine.url, connect_args=arguments, isolation_level="AUTOCOMMIT", poolclass=NullPool)
 
 
 def redacted(url: str | URL) -> str:

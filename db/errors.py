@@ -47,6 +47,23 @@ class SecondProcessError(StoreError):
         self.database, self.holder = database, holder
 
 
+class UnfitForReplicasError(StoreError):
+    """Several replicas cannot serve this database, or not as this one is set up; the text says why."""
+
+    def __init__(self, database: str, why: str, remedy: str) -> None:
+        super().__init__(
+            f"several replicas cannot serve {database} so: {why}.\nNothing was started or changed. {remedy}"
+        )
+        self.database, self.why = database, why
+
+
+class LostSessionError(StoreError):
+    """The session that held this replica's locks is gone, or is not ours alone; others may hold them by now."""
+
+    def __init__(self, database: str) -> None:
+        super().__init__(f"the session at {database} with this replica's locks was lost; it is begun again")
+
+
 class UnwritableError(StoreError):
     """The folder of the SQLite file takes no new files: then nothing can be written to the database either."""
 

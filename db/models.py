@@ -13,6 +13,7 @@ from db.own_tables import (
     PollingState,
     RecoveryRun,
     ServiceHolder,
+    ServiceReplica,
     SpecVersion,
     VmaAppliance,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "ReplicationContext",
     "ReplicationJob",
     "ServiceHolder",
+    "ServiceReplica",
     "SpecVersion",
     "VmDisk",
     "VmaAppliance",

@@ -129,6 +129,7 @@ class RecoveryRun(Table, table=True):
     looked_at: int = Field(0, sa_column=count(Integer))
     outcomes: dict[str, int] | None = Field(None, sa_column=Column(Json))
     seconds_to_answer: dict[str, float] | None = Field(None, sa_column=Column(Json))  # of jobs: p50, p95, max
+    run_by: str | None = Field(None, sa_column=text(64))  # the replica
 
 
 class SpecVersion(Table, table=True):
@@ -175,6 +176,23 @@ class ServiceHolder(Table, table=True):
     pid: int = Field(sa_column=Column(Integer, nullable=False))
     doing: str = Field(sa_column=text(16, nullable=False))
     since: datetime = Field(sa_column=time(nullable=False))
+
+
+class ServiceReplica(Table, table=True):
+    """The replica that holds a slot, or held it last. Whether it lives is said by the slot's lock (db/replicas.py)."""
+
+    __tablename__ = "service_replicas"
+    __table_args__ = (OPTIONS,)
+
+    slot: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    id: str = Field(sa_column=text(64, nullable=False))
+    host: str = Field(sa_column=text(255, nullable=False))
+    pid: int = Field(sa_column=Column(Integer, nullable=False))
+    polls: bool = Field(sa_column=flag())
+    shares: int = Field(0, sa_column=count(Integer))  # that it held when it was last seen
+    of_shares: int = Field(sa_column=Column(Integer, nullable=False))  # into how many it divides all jobs
+    since: datetime = Field(sa_column=time(nullable=False))
+    seen_at: datetime = Field(sa_column=time(nullable=False))
 
 
 class VmaAppliance(Table, table=True):

@@ -5,7 +5,6 @@ which the server drops when it has been silent for `silence` seconds. A claim sa
 confusion; what makes writes correct is their compare-and-swap, so losing it is a loud message and not an end.
 """
 
-import hashlib
 import os
 import socket
 import threading
@@ -17,20 +16,17 @@ from typing import Final, Protocol
 
 import structlog
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, Engine, delete, insert, inspect, select, text
+from sqlalchemy import Engine, delete, insert
 from sqlalchemy.exc import DBAPIError
 
-from db.engine import read, redacted, write
+from db.engine import redacted, write
 from db.errors import SecondProcessError, UnwritableError
+from db.roster import SERVE, slot_names, sole_holder, told
+from db.session_locks import SessionLocks, lock_name
 from db.tables import HOLDER
 
 log = structlog.get_logger(__name__)
 SILENCE: Final = 60  # seconds after which a server takes a holder for dead; look at the claim four times as often
-_DROP_SILENT: Final = {
-    "postgresql": "SET idle_session_timeout = '{}s'",
-    "mysql": "SET SESSION wait_timeout = {}",
-    "mariadb": "SET SESSION wait_timeout = {}",
-}
 
 
 class _Lock(Protocol):
@@ -55,7 +51,7 @@ class Sole:
         """
         with self._turn:
             if not (self._mine and self._lock.held()) and not self._lock.take():
-                raise SecondProcessError(redacted(self._engine.url), _holder(self._engine))
+                raise SecondProcessError(redacted(self._engine.url), sole_holder(self._engine))
             self._mine = True
 
     def sign(self, now: datetime) -> None:
@@ -74,7 +70,7 @@ class Sole:
 
     def _again(self) -> bool:
         where = redacted(self._engine.url)
-        with suppress(DBAPIError):
+        with suppress(DBAPIError, SecondProcessError):
             if self._lock.take():
                 log.error("The claim to the database was lost, and is taken again", database=where)
                 return True
@@ -98,17 +94,6 @@ def claimed(engine: Engine, doing: str, silence: int) -> Iterator[Sole]:
         yield sole
     finally:
         sole.release()
-
-
-def _holder(engine: Engine) -> str | None:
-    """Who serves the database, as far as is known."""
-    with read(engine) as connection:
-        if not inspect(connection).has_table(HOLDER.name):
-            return None
-        row = connection.execute(select(HOLDER)).one_or_none()
-    return (
-        None if row is None else f"process {row.pid} on {row.host}, {row.doing} it since {row.since:%Y-%m-%d %H:%M:%S}Z"
-    )
 
 
 def _lock_for(engine: Engine, silence: int) -> _Lock:
@@ -157,37 +142,29 @@ class _SessionLock:
     """The server lets go of it when the connection ends."""
 
     def __init__(self, engine: Engine, silence: int) -> None:
-        self._engine, self._silence = engine, silence
-        self._connection: Connection | None = None
+        self._engine = engine
+        self._locks = SessionLocks(engine, silence)
+        self._name = lock_name(engine, SERVE)
 
     def take(self) -> bool:
-        from sqlalchemy_dlock.factory import create_sadlock  # noqa: PLC0415 # not needed on SQLite
+        self._locks.open()
+        if not self._locks.take(self._name):
+            self._locks.close()
+            return False
+        self._refuse_replicas()
+        return True
 
-        self.drop()
-        connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        connection.detach()  # closed for good at the end, not given back to the pool with the lock
-        connection.execute(text(_DROP_SILENT[self._engine.dialect.name].format(self._silence)))
-        if create_sadlock(connection, self._name).acquire(block=False):
-            self._connection = connection
-            return True
-        connection.close()
-        return False
+    def _refuse_replicas(self) -> None:
+        slots = slot_names(self._engine)
+        if living := self._locks.held(slots):
+            self._locks.close()
+            raise SecondProcessError(redacted(self._engine.url), told(self._engine, [slots[name] for name in living]))
 
     def held(self) -> bool:
-        if self._connection is None:
-            return False
         try:
-            return self._connection.scalar(select(1)) == 1
+            return self._locks.is_open and self._locks.held([self._name]).get(self._name, False)
         except DBAPIError:
             return False
 
     def drop(self) -> None:
-        if self._connection is not None:
-            with suppress(DBAPIError):
-                self._connection.close()
-        self._connection = None
-
-    @property
-    def _name(self) -> str:
-        # MariaDB's names are the whole server's, and at most 64 characters long.
-        return "oma-fsm-serve-" + hashlib.sha256(str(self._engine.url.database).encode()).hexdigest()[:32]
+        self._locks.close()

@@ -36,9 +36,9 @@ __all__ = [
     "lift_guards",
     "missing_columns",
     "require_current",
-    "require_own_or_adopted",
     "require_schema",
     "revisions",
+    "set_up",
     "upgrade",
 ]
 
@@ -52,19 +52,34 @@ def upgrade(engine: Engine, revision: str = "head", *, adopted: bool | None = No
     UnguardableError for jobs in unknown states, before anything is changed; GuardInstallError;
     MigrationBusyError after 10 min behind another process.
     """
+    _refuse_unknown(revision)
+    with alone(engine) as connection:
+        _upgrade(connection, revision, adopted)
+
+
+def _upgrade(connection: Connection, revision: str, adopted: bool | None) -> None:
     from alembic import command  # noqa: PLC0415 - slow import
 
-    _refuse_unknown(revision)
     target = head() if revision == "head" else revision
-    with alone(engine) as connection:
-        _refuse_newer(connection)
-        found = _revision(connection)
-        if target == head():
-            _refuse_unguardable(connection, adopted)
-        if found is None or found < target:
-            guards.lift(connection)
-        command.upgrade(_config(connection), revision)
-        _guard(connection, adopted)
+    _refuse_newer(connection)
+    found = _revision(connection)
+    if target == head():
+        _refuse_unguardable(connection, adopted)
+    if found is None or found < target:
+        guards.lift(connection)
+    command.upgrade(_config(connection), revision)
+    _guard(connection, adopted)
+
+
+def set_up(engine: Engine) -> None:
+    """Give an empty database its schema. Of several that start at once one does, and the others wait for it.
+
+    NotAdoptedError for the tables of an OMA that are not, or not wholly, adopted; what `upgrade` raises.
+    """
+    with alone(engine) as connection:  # on MariaDB another's half-made tables would be seen
+        _refuse_unadopted(connection)
+        if _revision(connection) is None:
+            _upgrade(connection, "head", None)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
@@ -118,14 +133,13 @@ def require_schema(engine: Engine) -> None:
     learn(engine)
 
 
-def require_own_or_adopted(engine: Engine) -> None:
+def _refuse_unadopted(connection: Connection) -> None:
     """NotAdoptedError for the tables of an OMA that are not, or not wholly, adopted."""
-    with read(engine) as connection:
-        if not is_omas(connection):
-            return
-        present = adoption(connection)
+    if not is_omas(connection):
+        return
+    present = adoption(connection)
     if present is None or present.finished_at is None:
-        raise NotAdoptedError(redacted(engine.url), unfinished=present is not None)
+        raise NotAdoptedError(redacted(connection.engine.url), unfinished=present is not None)
 
 
 def is_omas(connection: Connection) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from replica_places import Join, Places
 from servers import copy
 from sqlalchemy import Engine
 from store_builders import Vm
@@ -37,3 +38,11 @@ def vm(store: Store) -> Vm:
 def own_store(migrated: Engine) -> Store:
     """A store with nobody else's jobs."""
     return Store(migrated, DEFAULT_POLICY)
+
+
+@pytest.fixture
+def join(migrated_url: str) -> Iterator[Join]:
+    """Replicas that leave at the end."""
+    places = Places(migrated_url)
+    yield places.join
+    places.leave()

@@ -12,9 +12,7 @@ from db.engine import read, write
 from db.models import METADATA
 from migrations import runner
 
-BASELINE, RECOVERY, POLLING, MACHINE, SPECS, BEFORE, KEYS, GUARDS, ADOPTION, HOLDER, APPLIANCES, SECONDS = (
-    runner.revisions()
-)
+BASELINE, RECOVERY, POLLING, *_ = runner.revisions()
 RECOVERY_COLUMNS = {
     "recovery_attempted",
     "recovery_attempted_at",
@@ -32,11 +30,11 @@ def test_every_step_goes_up_down_and_up_again_and_keeps_the_rows_of_the_oma(engi
     before = oma_rows(engine, columns)
     assert all(before.values())
 
-    for revision in (RECOVERY, POLLING, MACHINE, SPECS, BEFORE, KEYS, GUARDS, ADOPTION, HOLDER, APPLIANCES, SECONDS):
+    for revision in runner.revisions()[1:]:
         runner.upgrade(engine, revision)
         assert (runner.current(engine), oma_rows(engine, columns)) == (revision, before)
     put_own_rows(engine)
-    for revision in (APPLIANCES, HOLDER, ADOPTION, GUARDS, KEYS, BEFORE, SPECS, MACHINE, POLLING, RECOVERY, BASELINE):
+    for revision in reversed(runner.revisions()[:-1]):
         runner.downgrade(engine, revision)
         assert (runner.current(engine), oma_rows(engine, columns)) == (revision, before)
     assert oma_columns(engine) == columns

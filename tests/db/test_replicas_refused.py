@@ -1,0 +1,82 @@
+"""What several replicas cannot work with is refused, with the reason."""
+
+from typing import Any
+
+import pytest
+from oma_world import only, seen, sql
+from replica_places import NOW, Join, servers
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.pool import StaticPool
+
+from db import session_locks
+from db.errors import SecondProcessError, UnfitForReplicasError
+from db.replicas import Replica
+from db.session_locks import lock_name
+from db.sole import Sole, claimed
+
+SERVERS = only("postgresql", "mariadb")
+
+
+@SERVERS
+def test_a_single_service_and_replicas_refuse_each_other_and_say_who_is_there(migrated: Engine, join: Join) -> None:
+    replica = join("first")
+    with pytest.raises(SecondProcessError, match=rf"1 replicas live; process {replica.identity.pid} on .*serving"):
+        Sole(migrated).take()
+    replica.release()
+    with claimed(migrated, "serving", 60) as sole:
+        sole.sign(NOW)
+        with pytest.raises(SecondProcessError, match="serving it since 2026-11-26 03:12:00Z"):
+            replica.take()
+        assert not replica._locks.is_open
+        assert [(s.mode, s.alive) for s in servers(migrated)] == [("single", True)]
+    replica.take()
+    assert replica.look().pollers == {0}
+
+
+@SERVERS
+def test_replicas_that_divide_the_jobs_otherwise_are_refused_while_they_live(migrated: Engine, join: Join) -> None:
+    other = join("other")
+    sql(migrated, "UPDATE service_replicas SET of_shares = 32")
+    with pytest.raises(UnfitForReplicasError, match=r"in 32 shares, and this release knows 64.*\n.*Stop the replicas"):
+        join("first")
+    other.release()
+    assert join("second").slot == 0
+
+
+@SERVERS
+def test_a_pooler_that_gives_each_transaction_a_session_of_its_choice_is_refused(
+    migrated: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does: two connections of ours are one session of the server."""
+    pooled = create_engine(migrated.url, poolclass=StaticPool, isolation_level="AUTOCOMMIT")
+    monkeypatch.setattr(session_locks, "unpooled", lambda *_: pooled)
+    with pytest.raises(UnfitForReplicasError, match="a pooler gives each transaction another session"):
+        Replica(pooled, "first").take()
+    pooled.dispose()
+
+
+@only("mariadb")
+def test_a_node_of_a_galera_cluster_is_refused(migrated: Engine) -> None:
+    @event.listens_for(migrated, "before_cursor_execute", retval=True)
+    def in_a_cluster(*args: Any) -> tuple[str, Any]:
+        statement = str(args[2])
+        return ("SELECT 'wsrep_on', 'ON'" if "wsrep_on" in statement else statement), args[3]
+
+    with pytest.raises(UnfitForReplicasError, match="each node has locks of its own"):
+        Replica(migrated, "first").take()
+
+
+@SERVERS
+def test_there_are_no_more_replicas_than_slots(migrated: Engine, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("db.replicas.POLLERS", range(1))
+    join("first")
+    with pytest.raises(UnfitForReplicasError, match="1 replicas of this kind are the most there can be"):
+        join("second")
+    assert seen(migrated, "SELECT id FROM service_replicas") == [("first",)]
+
+
+def test_the_locks_have_names_that_fit_and_that_stay() -> None:
+    """Replicas of two releases must agree on them."""
+    engine = create_engine("postgresql+psycopg://host/oma")
+    assert lock_name(engine, "share-63") == "oma-fsm-share-63-" + "2e37c8a01fb4b41fc028d023f6e2a0f1"
+    assert len(lock_name(engine, "share-63")) <= 64

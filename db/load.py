@@ -46,6 +46,11 @@ class Loaded:
     polling: PollingRow | None
     status: str  # as it stands in the row; in an adopted database it may be one of the OMA's own
 
+    @property
+    def polls(self) -> int:
+        """How many answers have been applied."""
+        return self.polling.total_polls if self.polling else 0
+
 
 def taken() -> Exists:
     """True for a job whose VM has a newer one, in whatever state."""
@@ -74,6 +79,7 @@ _JOBS = (
     .order_by(JOBS.c.id)
 )
 _LOCKED = _JOBS.with_for_update(of=JOBS)
+_LOCK = select(JOBS.c.id).where(JOBS.c.id.in_(_IDS)).order_by(JOBS.c.id).with_for_update()
 _DISKS = (
     select(DISKS.c.job_id, DISKS.c.disk_id, DISKS.c.capacity_bytes, DISKS.c.size_gb, VOLUMES.c.volume_id)
     .select_from(DISKS.outerjoin(VOLUMES, VOLUMES.c.id == DISKS.c.ossea_volume_id))
@@ -126,6 +132,9 @@ def _leave_alone(job_id: str, error: Exception) -> None:
 
 
 def _load(connection: Connection, ids: Sequence[str], *, lock: bool) -> Iterator[tuple[str, Loaded]]:
+    if lock and connection.dialect.name == "postgresql":
+        # After waiting for a lock it reads that row afresh, but what is joined to it as it was before the wait.
+        connection.execute(_LOCK, {"ids": ids})
     rows = connection.execute(_LOCKED if lock else _JOBS, {"ids": ids}).all()
     disks, proofs = _disks(connection, ids), _proofs(connection, ids)
     oma_writes = is_adopted(connection)

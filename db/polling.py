@@ -25,6 +25,7 @@ _CHANGED = ("is_active", "next_due_at", "updated_at")
 _OFF = update(POLLING).where(_OF_JOBS).values({name: bindparam(f"new_{name}") for name in _CHANGED})
 _ON = _OFF.values(started_polling_at=bindparam("new_started_polling_at"))
 _KNOWN = select(POLLING.c.job_id).where(_OF_JOBS)
+_ACTIVE = select(POLLING.c.job_id).where(POLLING.c.is_active.is_(True))
 
 
 def follow(
@@ -92,6 +93,11 @@ def start(connection: Connection, ids: Iterable[str], now: datetime) -> None:
         known = set(connection.scalars(_KNOWN, {"ids": some}))
         missing = [fresh | {"job_id": job_id, "created_at": now} for job_id in some if job_id not in known]
         insert_many(connection, POLLING, missing)
+
+
+def active(connection: Connection) -> Sequence[str]:
+    """The jobs whose polling is switched on."""
+    return connection.scalars(_ACTIVE).all()
 
 
 def stop(connection: Connection, ids: Iterable[str], now: datetime) -> None:

@@ -1,7 +1,6 @@
 """The store: every way in which this service reads and writes its database. Synchronous, safe from any thread."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from db import adoption, change_ids, doctor, event_keys, foreign_writes, jobs, polling, retention, specs
 from db.adopted import is_adopted
 from db.adoption import Births
+from db.answers import Answer
 from db.apply import Applied, apply
 from db.engine import read
 from db.foreign_writes import Absorbed
@@ -21,24 +21,15 @@ from db.tables import RUNS
 from db.transactions import short, transact
 from db.types import cut
 from fsm.decision import Decision
-from fsm.evidence import Evidence
 from fsm.facts import Asked, JobFacts, VmFacts
 from fsm.machine import decide, decide_on
 from fsm.policy import RecoveryPolicy
 from fsm.states import Event, Verdict
 
+__all__ = ["Answer", "Store"]
+
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the VMA said of a job, and the version of the job it was asked for."""
-
-    job_id: str
-    version: int
-    evidence: Evidence
-    asked: Asked
 
 
 class Store:
@@ -143,6 +134,9 @@ class Store:
             if loaded is None or loaded.facts.version != answer.version:
                 log.debug("answer dropped: the job changed since it was asked for", job_id=answer.job_id)
                 continue
+            if answer.overtaken(loaded.polling):
+                log.debug("answer dropped: another replica asked meanwhile", job_id=answer.job_id)
+                continue
             try:
                 decision = decide_on(loaded.facts, answer.evidence, now, asked=answer.asked, policy=self.policy)
             except Exception:  # one poisonous job must not cost the others their answers
@@ -210,6 +204,11 @@ class Store:
         polling.start(connection, live, now)
         return live
 
+    def active_ids(self) -> Sequence[str]:
+        """The jobs whose polling is switched on: cheap enough to look every other second."""
+        with read(self.engine) as connection:
+            return polling.active(connection)
+
     def prune(self, now: datetime) -> int:
         """Bound poll history and refusals of every job; forget those of ended jobs, and event keys, older than `keep`.
 
@@ -226,14 +225,15 @@ class Store:
                     gone += some
         return gone + self._write(partial(retention.forget_keys, before=before))
 
-    def open_run(self, now: datetime, asked: Asked, total: int) -> int:
-        """Record that a recovery run began; its id."""
+    def open_run(self, now: datetime, asked: Asked, total: int, run_by: str | None = None) -> int:
+        """Record that a recovery run began, and by which replica; its id."""
         values = {
             "started_at": now,
             "asked_by": asked.by.value,
             "actor": cut(asked.actor, 255),
             "jobs": total,
             "looked_at": 0,
+            "run_by": run_by,
         }
         return self._write(lambda c: jobs.serial_of(c.execute(insert(RUNS).values(values))))
 
@@ -250,9 +250,11 @@ class Store:
                                   "seconds_to_answer": seconds or None}  # fmt: skip
         self._write(lambda c: c.execute(update(RUNS).where(RUNS.c.id == run_id).values(values)))
 
-    def abandon_runs(self, now: datetime) -> None:
-        """Close the runs that a killed process left open."""
-        self._write(lambda c: c.execute(update(RUNS).where(RUNS.c.finished_at.is_(None)).values(finished_at=now)))
+    def abandon_runs(self, now: datetime, living: Collection[str] = ()) -> None:
+        """Close the runs that killed processes left open: all but those of the living."""
+        theirs = RUNS.c.run_by.is_(None) | RUNS.c.run_by.not_in(living)
+        open_runs = update(RUNS).where(RUNS.c.finished_at.is_(None), theirs)
+        self._write(lambda c: c.execute(open_runs.values(finished_at=now)))
 
     # --- the specification -----------------------------------------------------------------------
 

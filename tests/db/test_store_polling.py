@@ -220,6 +220,12 @@ def test_abandoning_closes_only_the_runs_that_are_open(store: Store) -> None:
     assert run(store, open_one)["finished_at"] == NOW + 9 * SECOND
 
 
+def test_abandoning_leaves_the_runs_of_replicas_that_live(store: Store) -> None:
+    living, dead = store.open_run(NOW, STARTUP, 1, "living"), store.open_run(NOW, STARTUP, 1, "dead")
+    store.abandon_runs(NOW + SECOND, {"living", "another"})
+    assert (run(store, living)["finished_at"], run(store, dead)["finished_at"]) == (None, NOW + SECOND)
+
+
 def test_a_run_of_somebody_with_a_long_name_is_recorded(store: Store) -> None:
     opened = run(store, store.open_run(NOW, Asked(Asker.TRIGGER, "ä" * 300), 1))
     assert (len(opened["actor"]), opened["actor"][-6:]) == (255, "… [cut]"[-6:])

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from threading import Barrier
 from threading import Event as Flag
 from typing import Any
@@ -18,8 +20,8 @@ from db import contexts, jobs
 from db.apply import apply
 from db.engine import write
 from db.errors import LostRaceError
-from db.store import Store
-from db.tables import JOBS
+from db.store import Answer, Store
+from db.tables import CONTEXTS, HISTORY, JOBS
 from fsm.decision import Decision, Outcome
 from fsm.facts import Asked
 from fsm.machine import decide_on
@@ -63,6 +65,45 @@ def test_an_answer_to_an_older_version_is_dropped(vm: Vm) -> None:
     before = everything_of(vm)
     assert vm.store.answer([late], vm.wait(seconds=5).now) == []
     assert everything_of(vm) == before
+
+
+def by(replica: str, answer: Answer, polls: int) -> Answer:
+    """An answer that a replica asked for when so many others had been applied."""
+    return replace(answer, evidence=replace(answer.evidence, observer=replica), polls=polls)
+
+
+def test_an_answer_that_another_replicas_answer_has_overtaken_is_dropped(vm: Vm) -> None:
+    """A replica that was frozen wakes with what the VMA said long ago; progress raises no version."""
+    vm.replicate()
+    polls = vm.store.loaded(vm.job_id).polls
+    old, new = by("frozen", vm.answer("running", done=MIB), polls), by("awake", vm.answer("running", done=SIZE), polls)
+    assert len(vm.store.answer([new], vm.wait(seconds=30).now)) == 1
+    before = everything_of(vm)
+    assert vm.store.answer([old], vm.wait(seconds=5).now) == []
+    assert everything_of(vm) == before
+    again = by("frozen", vm.answer("running", done=SIZE), polls + 1)
+    assert len(vm.store.answer([again], vm.now)) == 1, "what it asks for now is as good as anybody's"
+
+
+def test_two_replicas_that_hear_the_end_at_once_write_it_once_and_count_both_or_one(vm: Vm) -> None:
+    vm.replicate()
+    polls, moves = vm.store.loaded(vm.job_id).polls, len(rows(vm.store, HISTORY, job_id=vm.job_id))
+    ends = [by("a", vm.answer("completed", done=SIZE), polls), by("b", vm.answer("failed", error="disk full"), polls)]
+    applied = together(*(partial(vm.store.answer, [end], vm.now) for end in ends))
+    assert sorted(len(one) for one in applied) == [0, 1]
+    assert len(rows(vm.store, HISTORY, job_id=vm.job_id)) == moves + 1
+    [context] = rows(vm.store, CONTEXTS, context_id=vm.store.loaded(vm.job_id).vm_context_id)
+    assert context["total_jobs_run"] == context["successful_jobs"] + context["failed_jobs"] == 1
+
+
+def test_answers_of_two_replicas_at_once_are_all_counted(vm: Vm) -> None:
+    """What is joined to a row that was waited for must be read after the wait, or a count is lost (PostgreSQL)."""
+    vm.replicate()
+    polls = vm.store.loaded(vm.job_id).polls
+    for _ in range(8):
+        works = (partial(vm.store.answer, [vm.answer("running", done=MIB)], vm.now) for _ in range(3))
+        polls += sum(len(applied) for applied in together(*works))
+    assert vm.store.loaded(vm.job_id).polls == polls
 
 
 def test_an_answer_to_a_job_that_is_gone_is_dropped_and_the_others_are_applied(vm: Vm) -> None:

@@ -1,0 +1,27 @@
+"""What was heard about a job, on its way into the store."""
+
+from dataclasses import dataclass
+
+from db.load import PollingRow
+from fsm.evidence import Evidence
+from fsm.facts import Asked
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the VMA said of a job, and the version of the job it was asked for.
+
+    `polls`: how many answers had been applied then. With it, an answer is dropped if another observer's came between.
+    """
+
+    job_id: str
+    version: int
+    evidence: Evidence
+    asked: Asked
+    polls: int | None = None
+
+    def overtaken(self, polling: PollingRow | None) -> bool:
+        """True if another observer's answer was applied since this one was asked for."""
+        if polling is None or self.polls is None or polling.polled_by == self.evidence.observer:
+            return False
+        return polling.total_polls != self.polls

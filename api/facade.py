@@ -16,13 +16,14 @@ from db.engine import make_engine, read, redacted
 from db.errors import StoreError
 from db.jobs import NewJob, NewVolume
 from db.load import Loaded
-from db.sole import SILENCE, Sole
+from db.sole import SILENCE
 from db.store import Answer, Store
 from fsm.decision import Decision
 from fsm.facts import Asked
 from fsm.states import Asker, Event, Verdict
-from migrations.runner import current, require_current, require_own_or_adopted, upgrade
+from migrations.runner import require_current, set_up
 from poller.appliances import Appliances
+from poller.places import place_of
 from poller.recovery import Run
 from poller.rehearsal import rehearse
 from poller.service import PollingService
@@ -47,9 +48,11 @@ class OmaFsm:
         self.store = Store(self.engine, settings.policy, timedelta(days=settings.keep_polls_days))
         self.fleet = Fleet(_limits(settings.vma), self.observer, settings.vma.hosts)
         self.appliances = Appliances(self.engine, self.fleet, _default(settings.vma), settings.vma.hosts)
-        self.polling = PollingService(self.store, self.fleet, self.observer)
+        self._place, ownership = place_of(
+            self.engine, self.observer, settings.replicas.mode, polls=settings.replicas.poll
+        )
+        self.polling = PollingService(self.store, self.fleet, self.observer, ownership)
         self.fleet.listeners.append(self.polling.poller.is_back)
-        self._sole = Sole(self.engine)
         self._claim: asyncio.Task[None] | None = None
         self._fleet_keeper: asyncio.Task[None] | None = None
         self._waiting: asyncio.Task[None] | None = None
@@ -78,24 +81,22 @@ class OmaFsm:
     def prepare(self) -> None:
         """A database that is empty is set up; one that is older or newer than the code is refused.
 
-        SecondProcessError, SchemaMismatch, NotAdoptedError; UnknownStatesError for jobs in states that this release
-        does not have.
+        SecondProcessError, UnfitForReplicasError, SchemaMismatch, NotAdoptedError; UnknownStatesError for jobs in
+        states that this release does not have.
         """
-        self._sole.take()
-        require_own_or_adopted(self.engine)
-        if current(self.engine) is None:
-            upgrade(self.engine)
+        self._place.take()
+        set_up(self.engine)
         require_current(self.engine)
         self.store.require_known_states()
         self.store.note_spec(self.observer.now())
-        self._sole.sign(self.observer.now())
+        self._place.sign(self.observer.now())
 
     async def _keep_claim(self) -> None:
         """Show the database server that we live, and take a lost claim again."""
         while True:
             await asyncio.sleep(SILENCE / 4)
             try:
-                await asyncio.to_thread(self._sole.check)
+                await asyncio.to_thread(self._place.check)
             except Exception:
                 log.exception("the claim to the database could not be looked at; it is tried again")
 
@@ -122,7 +123,7 @@ class OmaFsm:
 
     def close(self) -> None:
         """Let go of the database, after `stop` or after a `prepare` that no start followed."""
-        self._sole.release()
+        self._place.release()
         self.engine.dispose()
 
     @property

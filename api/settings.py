@@ -2,9 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, field_validator
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from fsm.policy import RecoveryPolicy
@@ -33,6 +33,17 @@ class VmaSettings(BaseModel):
     key_file: str | None = Field(None, description="its key")
 
 
+class ReplicaSettings(BaseModel):
+    """How many processes serve one database, and what this one does among them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mode: Literal["single", "database"] = Field(
+        "single", description="single: one process; database: several, which share the jobs by locks of the database"
+    )
+    poll: bool = Field(True, description="false: this replica only answers the API (mode database)")
+
+
 class Settings(BaseSettings):
     """Everything that can be set."""
 
@@ -50,6 +61,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG logs every poll")
     log_format: Literal["json", "console"] = Field("console", description="json for machines, console for people")
     keep_polls_days: float = Field(90, gt=0, description="how long an ended job's polls and refusals are kept, days")
+    replicas: ReplicaSettings = Field(ReplicaSettings(), description="how many processes serve the database")
     vma: VmaSettings = Field(VmaSettings(), description="how the VMA is asked")
     policy: RecoveryPolicy = Field(RecoveryPolicy(), description="the thresholds of the rules")
 
@@ -60,6 +72,16 @@ class Settings(BaseSettings):
             msg = "database_url must begin with sqlite:, postgresql: or mysql:"
             raise ValueError(msg)
         return url
+
+    @model_validator(mode="after")
+    def _replicas_can_work(self) -> Self:
+        if self.replicas.mode == "database" and self.database_url.startswith("sqlite"):
+            msg = "replicas.mode = database needs PostgreSQL or MariaDB: SQLite has no locks that replicas could share"
+            raise ValueError(msg)
+        if self.replicas.mode == "single" and not self.replicas.poll:
+            msg = "replicas.poll = false needs replicas.mode = database: a single service that does not poll loses jobs"
+            raise ValueError(msg)
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -19,6 +19,7 @@ from poller.schedule import Entry
 log = structlog.get_logger(__name__)
 MONITOR = Asked(Asker.MONITOR)
 PRUNE_EVERY = timedelta(hours=1)
+ON_ITS_WAY = timedelta(seconds=5)  # a job that another replica made is picked up before (poller/sharing.py)
 
 
 class Drift(StrEnum):
@@ -26,7 +27,7 @@ class Drift(StrEnum):
 
     MISSING = "missing"  # must be polled, and is not in the schedule or switched off
     OVERDUE = "overdue"  # in the schedule, and its time is long past
-    GHOST = "ghost"  # in the schedule, and must not be polled
+    GHOST = "ghost"  # in the schedule, and must not be polled, or not by us
     UNCLAIMED = "unclaimed"  # by its row its time is long past, whoever should have asked
 
 
@@ -63,11 +64,12 @@ class Monitor:
     async def cycle(self) -> list[Finding]:
         """One look: what was found, counted and repaired."""
         await self.heed_oma()
-        scheduled = {entry.job_id for entry in self._poller.schedule}  # before the query: a job born since is no ghost
+        scheduled = {e.job_id for e in self._poller.schedule}  # before the query: a job born since is no ghost
         jobs = await asyncio.to_thread(self._poller.store.polled_jobs)
         now = self._poller.observer.now()
         suspects = list(self._from_database(jobs, now))
-        ghosts = [Finding(job_id, Drift.GHOST) for job_id in sorted(scheduled - {j.job_id for j in jobs})]
+        ours = {j.job_id for j in jobs if self._poller.guests.may_ask(j.job_id)}
+        ghosts = [Finding(job_id, Drift.GHOST) for job_id in sorted(scheduled - ours)]
         found = await self._repair(suspects, now) + self._drop(ghosts)
         self._record(found, now)
         if self._pruned_at is None or now - self._pruned_at >= PRUNE_EVERY:
@@ -96,15 +98,30 @@ class Monitor:
                 yield Finding(job.job_id, kind)
 
     def _judge(self, job: PolledJob, now: datetime) -> Drift | None:
+        if not self._poller.ownership.owns(job.job_id):
+            return Drift.UNCLAIMED if self._unclaimed(job, now) else None
         entry = self._poller.schedule.get(job.job_id)
+        if entry is None and self._on_its_way(job, now):
+            return None
         if entry is None or job.polling is None or not job.polling.is_active:
             return Drift.MISSING
         if self._overdue(entry, job.watched):
             return Drift.OVERDUE
-        due = None if self._poller.client.paused(job.appliance) else job.polling.next_due_at
-        if due is not None and entry.in_flight_since is None and now - due > self._policy.unclaimed_after:
+        if entry.in_flight_since is None and self._unclaimed(job, now):
             return Drift.UNCLAIMED
         return None
+
+    def _on_its_way(self, job: PolledJob, now: datetime) -> bool:
+        if not self._poller.ownership.shared or job.polling is None or not job.polling.is_active:
+            return False
+        due = job.polling.next_due_at
+        return due is not None and now - due < ON_ITS_WAY
+
+    def _unclaimed(self, job: PolledJob, now: datetime) -> bool:
+        if job.polling is None or self._poller.is_asking(job.job_id) or self._poller.client.paused(job.appliance):
+            return False
+        due = job.polling.next_due_at
+        return due is not None and now - due > self._policy.unclaimed_after
 
     def _overdue(self, entry: Entry, watched: bool) -> bool:
         interval = self._policy.watch_interval if watched else self._policy.poll_interval

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
@@ -16,7 +16,10 @@ from fsm.evidence import Evidence
 from fsm.facts import ZERO, Asked, JobFacts
 from fsm.states import Asker
 from poller.answers import LINGER, Answers
+from poller.guests import Guests
+from poller.listeners import Listeners
 from poller.metrics import Metrics
+from poller.ownership import SOLE, Ownership
 from poller.phase import until_phase
 from poller.report import report
 from poller.schedule import POLL, Schedule
@@ -29,22 +32,26 @@ RETRY = 1.0  # seconds until the database is tried again
 PATIENCE = 3  # answers in a row that come to nothing before nobody waits for the job any more
 TICK = 0.05  # seconds between two looks at the schedule: what comes due meanwhile is read together
 PAUSED = 5.0  # seconds until a job of a paused appliance is looked at again
-Listener = Callable[[str, Applied | None], None]
 
 
 class Poller:
     """Asks about every job of the schedule; `listeners` hear of each job asked about (None: nothing came of it)."""
 
-    def __init__(self, store: Store, client: Vmas, observer: Observer, metrics: Metrics) -> None:
+    def __init__(
+        self, store: Store, client: Vmas, observer: Observer, metrics: Metrics, ownership: Ownership = SOLE
+    ) -> None:
         self.store, self.client, self.observer, self.metrics = store, client, observer, metrics
+        self.ownership = ownership
         self.schedule = Schedule()
-        self.listeners: list[Listener] = []
+        self.guests = Guests(ownership, self.schedule)
+        self.listeners = Listeners()
         self.last_heard: datetime | None = None  # when the VMA last answered anything
         self.last_error: str | None = None
         self.tick, self.linger, self.spread = TICK, LINGER, True
         self._wake = asyncio.Event()
         self._answers = Answers()
         self._asking: dict[str, asyncio.Task[None]] = {}
+        self._unsettled: set[str] = set()  # jobs with an answer that is not applied yet
         self._applying: asyncio.Task[list[Applied]] | None = None
         self._vain: Counter[str] = Counter()  # answers in a row that came to nothing, by job
         self._behind = Behind()
@@ -53,7 +60,8 @@ class Poller:
     # --- the schedule ----------------------------------------------------------------------------
 
     def put(self, job_id: str, asked: Asked = POLL, delay: float = 0.0) -> None:
-        """Ask about a job after `delay` seconds."""
+        """Ask about a job after `delay` seconds: again and again if it is ours, else once."""
+        self.guests.note(job_id)
         self.schedule.put(job_id, self.observer.uptime() + delay, asked)
         self.metrics.scheduled.set(len(self.schedule))
         self._wake.set()
@@ -63,9 +71,10 @@ class Poller:
         entry = self.schedule.get(job_id)
         self.schedule.drop(job_id)
         self._vain.pop(job_id, None)
+        self.guests.forget(job_id)
         self.metrics.scheduled.set(len(self.schedule))
         if entry is not None and entry.in_flight_since is None:
-            self._tell(job_id, None)
+            self.listeners.tell(job_id, None)
 
     def ask_anew(self, job_id: str, asked: Asked) -> None:
         """Ask about a job now; a question that the client does not hold any more is taken for lost."""
@@ -76,6 +85,10 @@ class Poller:
     def is_asking(self, job_id: str) -> bool:
         """True while the client holds a question about the job; its own time limits end that."""
         return job_id in self._asking
+
+    def is_busy(self, job_id: str) -> bool:
+        """True while a question about the job, or its answer, is under way."""
+        return job_id in self._asking or job_id in self._unsettled
 
     # --- asking ----------------------------------------------------------------------------------
 
@@ -110,15 +123,19 @@ class Poller:
             self._ask_one(job_id, loaded.get(job_id), asked)
 
     def _ask_one(self, job_id: str, loaded: Loaded | None, asked: Asked) -> None:
-        """A job that ended, vanished, or whose polling row was switched off leaves the schedule here."""
+        """A job that ended, vanished, went to another replica or whose polling row is off leaves the schedule here."""
         if loaded is None or not loaded.facts.polled or loaded.polling is None or not loaded.polling.is_active:
             self._leave(job_id, asked)
             return
-        if self.client.paused(loaded.facts.appliance):
-            self._again(job_id, PAUSED, POLL)
-            self._tell(job_id, None)
+        paused = self.client.paused(loaded.facts.appliance)
+        if not self.guests.may_ask(job_id) or (paused and not self.ownership.owns(job_id)):
+            self._leave(job_id, asked)
             return
-        task = asyncio.create_task(self._question(loaded.facts, asked), name=f"ask {job_id}")
+        if paused:
+            self._again(job_id, PAUSED, POLL)
+            self.listeners.tell(job_id, None)
+            return
+        task = asyncio.create_task(self._question(loaded, asked), name=f"ask {job_id}")
         self._asking[job_id] = task
         task.add_done_callback(lambda _: self._asking.pop(job_id, None))
 
@@ -129,16 +146,18 @@ class Poller:
             return
         log.debug("job leaves the schedule", job_id=job_id)
         self.drop(job_id)
-        self._tell(job_id, None)
+        self.listeners.tell(job_id, None)
 
-    async def _question(self, facts: JobFacts, asked: Asked) -> None:
+    async def _question(self, loaded: Loaded, asked: Asked) -> None:
+        facts = loaded.facts
         try:
             evidence = await self.ask(facts)
         except Exception:  # a client promises not to raise; if it does, the job must not be forgotten
             log.exception("a question failed; it is put again", job_id=facts.job_id)
             self._again(facts.job_id, RETRY, asked)
             return
-        self._answers.put(Answer(facts.job_id, facts.version, evidence, asked))
+        self._unsettled.add(facts.job_id)
+        self._answers.put(Answer(facts.job_id, facts.version, evidence, asked, loaded.polls))
 
     async def ask(self, facts: JobFacts) -> Evidence:
         """Ask the VMA about a job, beside the schedule."""
@@ -181,6 +200,7 @@ class Poller:
         return applied
 
     def _settle(self, answer: Answer, applied: Applied | None, *, away: bool) -> None:
+        self._unsettled.discard(answer.job_id)
         if applied is None:
             self._came_to_nothing(answer, away=away)
             return
@@ -188,13 +208,13 @@ class Poller:
         decision = applied.decision
         self.metrics.count(decision)
         report(decision)
-        if applied.next_due_at is None:
+        if applied.next_due_at is None or self.guests.leaves(answer.job_id):
             self.drop(answer.job_id)
         else:
             waited = max(decision.at - answer.evidence.observed_at, ZERO).total_seconds()  # to be written
             pause = (applied.next_due_at - decision.at).total_seconds()
             self._done(answer.job_id, max(self._spread(answer, pause, waited) - waited, 0.0))
-        self._tell(answer.job_id, applied)
+        self.listeners.tell(answer.job_id, applied)
 
     def _spread(self, answer: Answer, pause: float, waited: float) -> float:
         """Each job has a moment of its own, but nobody is asked before the time that he himself named."""
@@ -209,10 +229,12 @@ class Poller:
         pause = min(RETRY * (1 << min(vain, 16)), self.store.policy.backoff_max.total_seconds())
         if vain < PATIENCE:
             self._again(answer.job_id, pause, answer.asked)
+        elif self.guests.leaves(answer.job_id):
+            self._leave(answer.job_id, answer.asked)
         else:
             self._done(answer.job_id, pause)
             if answer.asked.by is not Asker.POLL:  # a recovery must not wait for ever; ordinary polls give up nothing
-                self._tell(answer.job_id, None)
+                self.listeners.tell(answer.job_id, None)
 
     def _again(self, job_id: str, delay: float, asked: Asked) -> None:
         self._done(job_id, delay)
@@ -223,13 +245,6 @@ class Poller:
         now = self.observer.uptime()
         self.schedule.done(job_id, now + pause, now)
         self._wake.set()
-
-    def _tell(self, job_id: str, applied: Applied | None) -> None:
-        for listener in list(self.listeners):
-            try:
-                listener(job_id, applied)
-            except Exception:  # the other answers of the batch must be settled
-                log.exception("a listener failed", job_id=job_id)
 
     # --- the end ---------------------------------------------------------------------------------
 

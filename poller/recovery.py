@@ -10,7 +10,7 @@ import structlog
 from db.apply import Applied
 from fsm.decision import Decision
 from fsm.facts import Asked
-from fsm.states import Ending, Verdict
+from fsm.states import Asker, Ending, Verdict
 from poller.poller import Poller
 
 log = structlog.get_logger(__name__)
@@ -73,7 +73,10 @@ class Recovery:
         poller.listeners.append(self._heard)
 
     async def start(self, asked: Asked) -> Run:
-        """Put every job that must be polled to the VMA now. RecoveryRunningError if a run is under way."""
+        """Put every job that must be polled to the VMA now; at a start, every one of ours.
+
+        RecoveryRunningError if a run is under way.
+        """
         if self.run is not None:
             raise RecoveryRunningError(self.run.run_id)
         self.finished.clear()
@@ -92,11 +95,15 @@ class Recovery:
 
     async def _open(self, asked: Asked) -> Run:
         now, began = self._poller.observer.now(), self._poller.observer.uptime()
-        jobs = await asyncio.to_thread(self._store.polled_jobs)
+        jobs = [job for job in await asyncio.to_thread(self._store.polled_jobs) if self._covers(asked, job.job_id)]
         off = [j.job_id for j in jobs if j.polling is None or not j.polling.is_active]
         await asyncio.to_thread(self._store.start_polling, off, now)
-        run_id = await asyncio.to_thread(self._store.open_run, now, asked, len(jobs))
+        run_id = await asyncio.to_thread(self._store.open_run, now, asked, len(jobs), self._poller.observer.id)
         return Run(run_id, asked, now, {j.job_id for j in jobs}, len(jobs), began=began)
+
+    def _covers(self, asked: Asked, job_id: str) -> bool:
+        """A start of this replica is one of its own jobs; who triggers a recovery by hand wants all jobs validated."""
+        return asked.by is not Asker.STARTUP or self._poller.ownership.owns(job_id)
 
     def _heard(self, job_id: str, applied: Applied | None) -> None:
         run = self.run

@@ -11,8 +11,10 @@ from fsm.facts import Asked, JobFacts
 from fsm.states import Asker
 from poller.metrics import Metrics
 from poller.monitor import Monitor
+from poller.ownership import SOLE, Ownership
 from poller.poller import Poller
 from poller.recovery import Recovery
+from poller.sharing import Sharing
 from poller.vmas import Vmas
 from vma.observer import Observer
 
@@ -24,10 +26,12 @@ RESTART = 1.0  # seconds before a loop that failed is started again
 class PollingService:
     """Owns the loops. `start` returns at once: recovery goes on while the API already answers."""
 
-    def __init__(self, store: Store, client: Vmas, observer: Observer) -> None:
+    def __init__(self, store: Store, client: Vmas, observer: Observer, ownership: Ownership = SOLE) -> None:
         self.store, self.client, self.observer = store, client, observer
         self.metrics = Metrics()
-        self.poller = Poller(store, client, observer, self.metrics)
+        self.ownership = ownership
+        self.poller = Poller(store, client, observer, self.metrics, ownership)
+        self.sharing = Sharing(self.poller)
         self.recovery = Recovery(self.poller)
         self.monitor = Monitor(self.poller, store.policy)
         self._tasks: list[asyncio.Task[None]] = []
@@ -39,15 +43,19 @@ class PollingService:
         return bool(self._tasks)
 
     def start(self) -> None:
-        """Start recovery and the loops."""
+        """Start recovery and the loops; a replica that only answers the API asks about what happened to it alone."""
         loops: dict[str, Callable[[], Awaitable[None]]] = {
             "ask": self.poller.ask_loop,
             "apply": self.poller.apply_loop,
-            "monitor": self.monitor.loop,
             "heartbeat": self._heartbeat,
         }
+        if self.ownership.polls:
+            loops["monitor"] = self.monitor.loop
+        if self.ownership.shared:
+            loops["shares"] = self.sharing.loop
         self._tasks = [asyncio.create_task(self._keep_alive(name, loop), name=name) for name, loop in loops.items()]
-        self._tasks.append(asyncio.create_task(self._recover_at_start(), name="recovery"))
+        if self.ownership.polls:
+            self._tasks.append(asyncio.create_task(self._recover_at_start(), name="recovery"))
 
     async def stop(self) -> None:
         """Ask no more, let the questions under way come back, write them, and close."""
@@ -56,6 +64,7 @@ class PollingService:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
+        await self.ownership.leave()
         await self.poller.drain(DRAIN)
         await self.recovery.flush()
         await self.client.aclose()
@@ -71,6 +80,10 @@ class PollingService:
         """True if the job is in the schedule of this process."""
         return job_id in self.poller.schedule
 
+    def is_polled(self, job_id: str) -> bool:
+        """True if the job is in the schedule of this process, or another replica's to ask about."""
+        return self.is_polling(job_id) or self.ownership.elsewhere(job_id)
+
     def polled_job_ids(self) -> list[str]:
         """The jobs in the schedule of this process."""
         return sorted(entry.job_id for entry in self.poller.schedule)
@@ -82,11 +95,13 @@ class PollingService:
     # --- loops -----------------------------------------------------------------------------------
 
     async def _recover_at_start(self) -> None:
-        """Recovery of all active jobs; waits, and says so, while the database is away."""
+        """Recovery of all active jobs of ours; waits, and says so, while the database is away."""
         asked = Asked(Asker.STARTUP)
+        await self.sharing.begun.wait()
         while True:
             try:
-                await asyncio.to_thread(self.store.abandon_runs, self.observer.now())
+                living = await asyncio.to_thread(self.ownership.living)
+                await asyncio.to_thread(self.store.abandon_runs, self.observer.now(), living)
                 await self.monitor.heed_oma()
                 await self.recovery.start(asked)
             except Exception as error:  # whatever it is, jobs wait for us: try until it works

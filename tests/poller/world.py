@@ -21,6 +21,7 @@ from fsm.decision import Decision
 from fsm.facts import Asked
 from fsm.policy import RecoveryPolicy
 from fsm.states import SETUP, Asker, Event, State, Verdict
+from poller.ownership import SOLE, Ownership
 from poller.service import PollingService
 
 T = TypeVar("T")
@@ -169,9 +170,9 @@ class World:
     # --- processes -------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def process(self, *, started: bool = True) -> AsyncIterator["Process"]:
+    async def process(self, *, started: bool = True, ownership: Ownership = SOLE) -> AsyncIterator["Process"]:
         """One run of ours, killed at the end unless it was stopped."""
-        process = Process(self)
+        process = Process(self, ownership)
         try:
             if started:
                 await process.start()
@@ -192,11 +193,11 @@ def _renamed(row: RowMapping, job_id: str, new: str) -> dict[str, Any]:
 class Process:
     """One run of ours: the whole polling service, with an observer of its own."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, ownership: Ownership = SOLE) -> None:
         self.world = world
         self.observer = world.clock.observer()
         world.vma.observer = self.observer
-        self.service = PollingService(world.store, world.vma, self.observer)
+        self.service = PollingService(world.store, world.vma, self.observer, ownership)
         self.service.poller.tick = self.service.poller.linger = 0.0  # time stands still here
         self.service.poller.spread = False
         self.poller, self.recovery, self.monitor = self.service.poller, self.service.recovery, self.service.monitor

@@ -6,7 +6,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from api import appliances, change_ids, diagrams, health, jobs, polling, recovery
+from api import appliances, change_ids, diagrams, health, jobs, polling, recovery, replicas
 from api.facade import OmaFsm
 from api.limits import BodyLimit
 from api.problems import handle_problems
@@ -25,6 +25,7 @@ TAGS: Final = [
     {"name": "recovery", "description": "Validation of all active jobs against the VMA."},
     {"name": "polling", "description": "Who is polled, and how that goes."},
     {"name": "appliances", "description": "The VMAs that jobs belong to, and how each is."},
+    {"name": "replicas", "description": "The processes that serve this database."},
     {"name": "health", "description": "For supervisors, load balancers and Prometheus."},
 ]
 
@@ -53,6 +54,6 @@ def create_app(service: OmaFsm) -> FastAPI:
     app.add_middleware(BodyLimit)
     handle_problems(app)
     # change_ids before jobs: its /changeid would be taken for a job's id.
-    for module in (change_ids, jobs, diagrams, recovery, polling, appliances, health):
+    for module in (change_ids, jobs, diagrams, recovery, polling, appliances, replicas, health):
         app.include_router(module.router)
     return app

@@ -75,6 +75,7 @@ class PollingView(BaseModel):
     total_polls: int
     successful_polls: int
     success_rate: float | None
+    polled_by: str | None = Field(description="the replica whose answer was applied last")
 
     @classmethod
     def of(cls, row: RowMapping, *, scheduled: bool) -> "PollingView":
@@ -97,6 +98,7 @@ def polling_fields(row: RowMapping, *, scheduled: bool) -> dict[str, Any]:
         "total_polls": total,
         "successful_polls": successful,
         "success_rate": percent(successful, total),
+        "polled_by": row["polling_polled_by"],
     }
 
 

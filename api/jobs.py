@@ -151,10 +151,10 @@ async def list_jobs(
 async def get_job(job_id: JobId, service: Service) -> JobDetail:
     """A job with its disks, its polling, its conditions, and what can be done with it now."""
     row, disks, facts = await service.read(_job, job_id)
-    scheduled = service.polling.is_polling(job_id)
     now, policy = service.observer.now(), service.store.policy
+    polled = service.polling.is_polled(job_id)
     found = (
-        conditions(facts, scheduled=scheduled, now=now, policy=policy, paused=service.fleet.paused(facts.appliance))
+        conditions(facts, scheduled=polled, now=now, policy=policy, paused=service.fleet.paused(facts.appliance))
         if facts
         else ()
     )
@@ -162,7 +162,7 @@ async def get_job(job_id: JobId, service: Service) -> JobDetail:
         row,
         unreadable=None if facts else UNREADABLE,
         disks=[DiskView.of(disk, facts) for disk in disks],
-        polling=PollingView.of(row, scheduled=scheduled),
+        polling=PollingView.of(row, scheduled=service.polling.is_polling(job_id)),
         conditions=[ConditionView.of(c) for c in found],
         events=list(possible_events(facts, now, policy)) if facts else [],
     )

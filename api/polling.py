@@ -118,7 +118,7 @@ async def get_status(
 async def get_job_polling(job_id: JobId, service: Service) -> JobPolling:
     """How one job is polled, what is wrong with it, and what the VMA said."""
     row, polls, facts = await service.read(_job, job_id)
-    scheduled, now = service.polling.is_polling(job_id), service.observer.now()
+    scheduled, now = service.polling.is_polled(job_id), service.observer.now()
     found = (
         conditions(
             facts, scheduled=scheduled, now=now, policy=service.store.policy,

@@ -35,6 +35,7 @@ class FinishedRun(BaseModel):
     looked_at: int
     outcomes: dict[str, int]
     seconds_to_answer: dict[str, float] | None = Field(description="until a job's first answer: p50, p95, max")
+    run_by: str | None = Field(description="the replica's id, as /api/v1/replicas lists it")
     success_rate: float | None = Field(description="jobs validated, polled again or ended by evidence / jobs looked at")
 
     @classmethod

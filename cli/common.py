@@ -39,7 +39,7 @@ def _given(value: object) -> str:
 
 
 def _variable(location: tuple[int | str, ...]) -> str:
-    return "OMA_FSM_" + "__".join(str(part).upper() for part in location)
+    return "OMA_FSM_" + "__".join(str(part).upper() for part in location or ("*",))  # a rule over several of them
 
 
 @contextmanager

@@ -4,7 +4,20 @@ from typing import Annotated
 
 import typer
 
-from cli import appliances, audit, database, diagram, doctor, jobs, polling, recovery, serve, settings, spec
+from cli import (
+    appliances,
+    audit,
+    database,
+    diagram,
+    doctor,
+    jobs,
+    polling,
+    recovery,
+    replicas,
+    serve,
+    settings,
+    spec,
+)
 from cli.common import fail
 
 app = typer.Typer(
@@ -25,6 +38,7 @@ app.command("diagram")(diagram.diagram)
 app.command("doctor")(doctor.doctor)
 app.command("recover")(recovery.recover)
 app.command("polling")(polling.polling)
+app.command("replicas")(replicas.replicas)
 
 
 @app.command("simulate-vma")

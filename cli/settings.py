@@ -53,7 +53,7 @@ def _written(value: Any) -> str:
         from db.engine import redacted  # noqa: PLC0415 # slow import
 
         return redacted(value)
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | bool):
         return json.dumps(value)
     return "" if value is None else str(value)
 

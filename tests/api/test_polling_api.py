@@ -52,7 +52,7 @@ def test_a_polled_job_is_shown_with_age_errors_and_rates(play: Play) -> None:
             "is_active": True, "scheduled_in_this_process": True, "started_polling_at": "2026-03-02T12:00:00Z",
             "last_poll_at": "2026-03-02T12:00:00Z", "next_due_at": "2026-03-02T12:00:05Z", "consecutive_errors": 1,
             "last_error": "refused", "last_verdict": "running", "total_polls": 3, "successful_polls": 2,
-            "success_rate": 66.67,
+            "success_rate": 66.67, "polled_by": on.service.observer.id,
         }  # fmt: skip
         assert status["performance"] == {"total_polls": 3, "successful_polls": 2, "success_rate": 66.67}
         assert (status["vma"]["healthy"], status["vma"]["last_heard_at"]) == (True, "2026-03-02T12:00:00Z")

@@ -24,7 +24,7 @@ def test_without_jobs_there_is_nothing_to_divide_by(play: Play) -> None:
         run = {
             "run_id": 1, "started_at": "2026-03-02T12:00:00Z", "finished_at": "2026-03-02T12:00:00Z",
             "asked_by": "startup", "actor": None, "jobs": 0, "looked_at": 0, "outcomes": {},
-            "seconds_to_answer": None, "success_rate": None,
+            "seconds_to_answer": None, "success_rate": None, "run_by": on.service.observer.id,
         }  # fmt: skip
         assert status == {
             "total_recovered": 0, "success_rate": None, "inferred_ends": 0, "overturned_ends": 0,

@@ -151,6 +151,15 @@ def test_a_wrong_setting_is_named(url: str, monkeypatch: pytest.MonkeyPatch, nam
     assert (refused.exit_code, name in refused.output) == (2, True)
 
 
+def test_replicas_that_cannot_work_with_the_database_are_refused_with_the_reason(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMA_FSM_REPLICAS__MODE", "database")
+    refused = run("serve")
+    assert refused.exit_code == 2
+    assert "replicas.mode = database needs PostgreSQL or MariaDB" in " ".join(refused.output.split())
+
+
 def test_settings_that_contradict_each_other_are_both_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMA_FSM_POLICY__POLL_INTERVAL", "1s")
     refused = run("settings").output

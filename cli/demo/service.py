@@ -76,19 +76,20 @@ class ServiceProcess:
         if wait:
             self.wait_until_up()
 
-    def wait_until_up(self) -> None:
-        """Returns when the API answers."""
-        process, deadline = self._alive(), time.monotonic() + START_TIMEOUT
-        while time.monotonic() < deadline:
-            if process.poll() is not None:
-                raise ServiceError(f"the service ended with status {process.returncode}; see {self.log}")
-            try:
-                httpx.get(f"{self.url}/healthz", timeout=1.0, trust_env=False)
-            except httpx.TransportError:
-                time.sleep(0.05)
-            else:
-                return
-        raise ServiceError(f"the service did not answer within {START_TIMEOUT:.0f} s; see {self.log}")
+    def wait_until_up(self, seconds: float = START_TIMEOUT) -> None:
+        """Returns when the API answers. ServiceError if it does not within so many seconds."""
+        process, deadline = self._alive(), time.monotonic() + seconds
+        with httpx.Client(timeout=1.0, trust_env=False) as client:  # one: each costs as much as a dozen requests
+            while time.monotonic() < deadline:
+                if process.poll() is not None:
+                    raise ServiceError(f"the service ended with status {process.returncode}; see {self.log}")
+                try:
+                    client.get(f"{self.url}/healthz")
+                except httpx.TransportError:
+                    time.sleep(0.05)
+                else:
+                    return
+        raise ServiceError(f"the service did not answer within {seconds:.0f} s; see {self.log}")
 
     def kill(self) -> None:
         """SIGKILL: nothing is written, nothing is said."""

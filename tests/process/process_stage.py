@@ -18,13 +18,13 @@ FAST = {"policy__poll_interval": "0.5s", "policy__poll_interval_near_end": "0.5s
 PLAN = Plan(rate_mib_s=256, first_post_after_s=0.2, setup_s=0.4, gap_s=0.2, post_every_s=0.3)
 
 
-def until(what: str, happens: Callable[[], Any], seconds: float = 30.0) -> Any:
+def until(what: str, happens: Callable[[], Any], seconds: float = 30.0, every: float = 0.05) -> Any:
     """Look until something is true, and give it back; AssertionError that says what did not come about."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := happens():
             return found
-        time.sleep(0.05)  # another process cannot signal us; the deadline bounds it
+        time.sleep(every)  # another process cannot signal us; the deadline bounds it
     raise AssertionError(f"not within {seconds:.0f} s: {what}")
 
 

@@ -32,11 +32,19 @@ class Answers:
         """
         batch = [await self._queue.get()]
         if linger:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(linger):
-                    while len(batch) < BATCH and not _presses(batch[-1]):
-                        batch.append(await self._queue.get())
+            try:
+                await self._wait_for_more(batch, linger)
+            except asyncio.CancelledError:  # we are stopped: `rest` has them
+                for answer in batch:
+                    self.put(answer)
+                raise
         return batch + self._there(BATCH - len(batch))
+
+    async def _wait_for_more(self, batch: list[Answer], linger: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(linger):
+                while len(batch) < BATCH and not _presses(batch[-1]):
+                    batch.append(await self._queue.get())
 
     def rest(self) -> list[Answer]:
         """All that is there, when nobody gathers any more."""

@@ -88,6 +88,21 @@ def test_what_is_left_at_the_end_is_handed_over() -> None:
     assert run(story()) == ["a", "b"]
 
 
+def test_whoever_is_stopped_while_he_waits_for_more_loses_nothing() -> None:
+    async def story() -> list[str]:
+        queue = Answers()
+        for name in ("a", "b"):
+            queue.put(answer(name=name))
+        waiting = asyncio.create_task(queue.gather(FOREVER))
+        await asyncio.sleep(0)
+        assert len(queue) == 0, "it has taken them"
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return [a.job_id for a in queue.rest()]
+
+    assert run(story()) == ["a", "b"]
+
+
 # --- moments ----------------------------------------------------------------------------------------
 
 

@@ -55,6 +55,8 @@ class Poller:
         self._applying: asyncio.Task[list[Applied]] | None = None
         self._vain: Counter[str] = Counter()  # answers in a row that came to nothing, by job
         self._behind = Behind()
+        # Threads of its own: however many requests the API has to serve, polling does not wait behind them.
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="poll-reader")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="poll-writer")
 
     # --- the schedule ----------------------------------------------------------------------------
@@ -112,7 +114,7 @@ class Poller:
 
     async def _ask_all(self, due: Sequence[tuple[str, Asked]]) -> None:
         try:
-            loaded = await asyncio.to_thread(self.store.load, [job_id for job_id, _ in due])
+            loaded = await self._read([job_id for job_id, _ in due])
         except Exception as error:  # the database is away: everything due stays due
             log.error("database cannot be read; polling waits for it", why=str(error)[:300], jobs=len(due))
             await asyncio.sleep(RETRY)
@@ -121,6 +123,9 @@ class Poller:
             return
         for job_id, asked in due:
             self._ask_one(job_id, loaded.get(job_id), asked)
+
+    async def _read(self, ids: Sequence[str]) -> dict[str, Loaded]:
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self.store.load, ids)
 
     def _ask_one(self, job_id: str, loaded: Loaded | None, asked: Asked) -> None:
         """A job that ended, vanished, went to another replica or whose polling row is off leaves the schedule here."""
@@ -257,4 +262,5 @@ class Poller:
             task.cancel()
         if batch := self._answers.rest():
             await self.apply(batch)
+        self._reader.shutdown(wait=True)
         self._writer.shutdown(wait=True)

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import pairwise
 
@@ -300,5 +301,27 @@ def test_the_loop_ends_when_it_is_cancelled_in_the_very_moment_in_which_it_is_wo
             loop.cancel()
             await asyncio.wait([loop], timeout=1)
             assert loop.cancelled()
+
+    run(story())
+
+
+def test_polling_does_not_wait_behind_requests_of_the_api(world: World) -> None:
+    job = world.job(percent=30)
+    world.vma.run(job, 40)
+    may_end = threading.Event()
+
+    async def story() -> None:
+        async with world.process() as us:
+            await us.recovery_over()
+            loop = asyncio.get_running_loop()
+            requests = ThreadPoolExecutor(1)
+            loop.set_default_executor(requests)
+            stuck = [asyncio.ensure_future(asyncio.to_thread(may_end.wait, 5)) for _ in range(100)]
+            before = world.row(job)["polling_total_polls"]
+            us.service.wake(job)
+            await until(lambda: world.row(job)["polling_total_polls"] > before)
+            assert not any(request.done() for request in stuck)
+            may_end.set()
+            await asyncio.gather(*stuck)
 
     run(story())

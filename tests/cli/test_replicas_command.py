@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from servers import shown
+from servers import kinds, shown
 from sqlalchemy import Engine
 from typer.testing import CliRunner
 
@@ -35,9 +35,8 @@ def test_who_serves_alone_is_listed_and_lives_as_far_as_the_database_can_tell(mi
         assert line[4:] == ["yes", "all", "2026-11-26", "03:12:00Z"]
 
 
+@pytest.mark.parametrize("kind", [kind for kind in kinds() if kind != "sqlite"], indirect=True, scope="session")
 def test_replicas_are_listed_with_what_they_hold_and_the_dead_last(migrated: Engine) -> None:
-    if migrated.dialect.name == "sqlite":
-        pytest.skip("SQLite has no replicas")
     first, dead = Replica(migrated, "first"), Replica(migrated, "dead")
     for replica, shares in ((first, 0), (dead, 32)):
         replica.take()

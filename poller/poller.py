@@ -222,8 +222,11 @@ class Poller:
         self.listeners.tell(answer.job_id, applied)
 
     def _spread(self, answer: Answer, pause: float, waited: float) -> float:
-        """Each job has a moment of its own, but nobody is asked before the time that he himself named."""
-        if not self.spread or answer.evidence.retry_after is not None:
+        """Each job has a moment of its own, but nobody is asked before the time that he himself named.
+
+        After a recovery, which may still go on, no job comes before its time.
+        """
+        if not self.spread or answer.evidence.retry_after is not None or answer.asked.by.is_recovery:
             return pause
         return until_phase(answer.job_id, self.observer.uptime() - waited, pause)
 

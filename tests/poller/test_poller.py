@@ -325,3 +325,24 @@ def test_polling_does_not_wait_behind_requests_of_the_api(world: World) -> None:
             await asyncio.gather(*stuck)
 
     run(story())
+
+
+def test_jobs_recovered_at_once_are_asked_again_in_their_time_and_then_each_at_its_own_moment(world: World) -> None:
+    jobs = [world.job(percent=30) for _ in range(20)]
+    for job in jobs:
+        world.vma.run(job, 40)
+
+    async def story() -> None:
+        async with world.process() as us:
+            us.poller.spread = True
+            await us.recovery_over()
+            began = world.clock.monotonic()
+            await us.pass_time(20)
+            moments = [[t - began for t in world.vma.times(job) if t > began] for job in jobs]
+            assert {round(times[0], 3) for times in moments} == {5.0}, "not before, however many wait for their first"
+            firsts = {round(times[1], 3) for times in moments}
+            assert len(firsts) == 20
+            assert all(5 < first <= 10 for first in firsts)
+            assert all(times[2] - times[1] == pytest.approx(5) for times in moments)
+
+    run(story())

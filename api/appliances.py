@@ -21,7 +21,7 @@ class ApplianceView(BaseModel):
     name: str
     url: str
     paused: bool = Field(description="nobody asks it; its jobs stay as they are")
-    reachable: bool | None = Field(description="null until it was asked anything")
+    reachable: bool | None = Field(description="by the last question; null until it was asked anything")
     last_heard_at: datetime | None
     last_error: str | None = Field(description="of the last question, if nothing came back")
     unreachable_since: datetime | None = Field(description="since then only a probe asks it, every few seconds")

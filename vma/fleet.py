@@ -35,7 +35,7 @@ class ApplianceState:
     name: str
     url: str
     paused: bool
-    reachable: bool | None  # None: not asked yet
+    reachable: bool | None  # by the last question; None: not asked yet
     heard_at: datetime | None
     error: str | None
     since: datetime | None
@@ -156,7 +156,7 @@ class Fleet:
         breaker, heard, places = client.breaker, client.heard, client.places
         asked = heard.at is not None or breaker.failures > 0
         return ApplianceState(
-            member.name, client.base_url, member.paused, not breaker.is_open if asked else None, heard.at,
+            member.name, client.base_url, member.paused, breaker.failures == 0 if asked else None, heard.at,
             breaker.last_error if breaker.failures else None, breaker.opened_at, places.active, int(places.limit),
             heard.generation, heard.forgot_at, heard.forgotten, heard.refused_since,
         )  # fmt: skip

@@ -194,3 +194,16 @@ def test_that_it_turns_us_away_is_shown_until_it_does_not() -> None:
         assert fleet.states()[0].refused_since is None
 
     play(story, one=response(401))
+
+
+def test_one_that_never_answered_is_not_said_to_be_reachable_before_its_breaker_opens() -> None:
+    async def story(fleet: Fleet, first: RawServer, second: RawServer) -> None:
+        assert fleet.states()[0].reachable is None
+        await fleet.ask(replace(question(), appliance="vma-1"))
+        state = fleet.states()[0]
+        assert (state.reachable, state.since, bool(state.error)) == (False, None, True)
+        first.answers = {"*": RUNS}
+        await fleet.ask(replace(question(), appliance="vma-1"))
+        assert (fleet.states()[0].reachable, fleet.states()[0].error) == (True, None)
+
+    play(story, one=reset)

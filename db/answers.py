@@ -1,14 +1,13 @@
 """What was heard about a job, on its way into the store."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from db.load import PollingRow
 from fsm.evidence import Evidence
 from fsm.facts import Asked
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What the VMA said of a job, and the version of the job it was asked for.
 
     `polls`: how many answers had been applied then. With it, an answer is dropped if another observer's came between.

@@ -1,15 +1,15 @@
 """The one place where decisions become rows: compare-and-swap, history, polling row, VM context, in one transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, bindparam, select
 
 from db import contexts, polling, refusals
 from db.bulk import insert_many, update_many
-from db.codec import evidence_to_json, facts_to_json, memory_to_json, rate_of, verdicts_to_json
+from db.codec import rate_of, to_json
 from db.errors import LostRaceError
 from db.load import Loaded, chunks
 from db.tables import DISKS, HISTORY, JOBS
@@ -33,8 +33,7 @@ _MOVED_LAST = (
 _CLEAR_ERROR = {"vma_error_classification": None, "vma_error_details": None}
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Struct, frozen=True):
     """A decision that is committed, with the job it was taken on and when the job is asked next."""
 
     decision: Decision
@@ -101,7 +100,7 @@ def _key(loaded: Loaded, decision: Decision) -> Values:
 def _job_values(decision: Decision) -> Values:
     after = decision.after
     values: Values = {
-        "rule_memory": memory_to_json(after.memory),
+        "rule_memory": to_json(after.memory),
         "watched": after.watched,
         "progress_percent": after.percent,
         "bytes_transferred": after.bytes_transferred,
@@ -193,10 +192,10 @@ def history_row(decision: Decision) -> Values:
         "asked_by": asked.by.value,
         "actor": cut(asked.actor, 255),
         "reason": cut(decision.reason or asked.reason, TEXT),
-        "verdicts": verdicts_to_json(decision.verdicts),
-        "facts": facts_to_json(after),
-        "evidence": evidence_to_json(decision.evidence),
-        "facts_before": facts_to_json(decision.before),
+        "verdicts": to_json(decision.verdicts),
+        "facts": to_json(after),
+        "evidence": decision.evidence and to_json(decision.evidence),
+        "facts_before": to_json(decision.before),
         "policy_hash": decision.policy,
         "spec_hash": SPEC_HASH,
         "at": decision.at,

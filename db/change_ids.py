@@ -1,8 +1,8 @@
 """The two calls that a copy process makes; the second writes the only durable proof that a disk's copy ended."""
 
-from dataclasses import replace
 from datetime import datetime
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, insert, select, update
 
 from db.apply import disk_values

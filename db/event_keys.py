@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select
 
-from db.codec import facts_from_json, facts_to_json
+from db.codec import facts_from_json, to_json
 from db.errors import ConflictError
 from db.tables import EVENT_KEYS
 from fsm.decision import Decision, Outcome
@@ -46,8 +46,8 @@ def _json(decision: Decision) -> dict[str, Any]:
     asked = decision.asked
     return {
         "outcome": decision.outcome.value,
-        "before": facts_to_json(decision.before),
-        "after": facts_to_json(decision.after),
+        "before": to_json(decision.before),
+        "after": to_json(decision.after),
         "asked": {"by": asked.by.value, "actor": asked.actor, "reason": asked.reason},
         "tried": [edge.name for edge in decision.tried],
         "rule": decision.edge,

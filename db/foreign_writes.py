@@ -10,11 +10,12 @@ A job whose status is not where its history ends was written by somebody else:
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 import structlog
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, LargeBinary, Row, Select, and_, cast, or_, select, update
 
 from db.adopted import state_of

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, CursorResult, Row, and_, insert, or_, select,
 from db import appliances, contexts, polling
 from db.adopted import statuses_of
 from db.apply import history_row
-from db.codec import memory_to_json
+from db.codec import to_json
 from db.errors import ConflictError, NotFoundError, StoreError
 from db.tables import CONTEXTS, DISKS, HISTORY, JOBS, POLLING, VOLUMES
 from fsm.decision import Decision
@@ -161,7 +161,7 @@ def _job_row(context_id: str, new: NewJob, job: JobFacts, now: datetime) -> dict
         "created_at": now,
         "updated_at": now,
         "total_bytes": job.total_bytes,
-        "rule_memory": memory_to_json(job.memory),
+        "rule_memory": to_json(job.memory),
         "appliance": new.appliance,
     }
 

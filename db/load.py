@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 import structlog
+from msgspec import Struct
 from sqlalchemy import BindParameter, Connection, Exists, Row, and_, bindparam, exists, or_, select
 
 from db.adopted import is_adopted
@@ -37,8 +38,7 @@ class PollingRow(NamedTuple):
     polled_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """A job as stored, with its polling row (None if it has none)."""
 
     facts: JobFacts

@@ -1,12 +1,12 @@
 """The past as the rules can judge it again: moves from history, silences from the kept polls."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby, zip_longest
 from operator import itemgetter
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, RowMapping, select
 
 from db.codec import evidence_from_json, facts_from_json, verdicts_from_json

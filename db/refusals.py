@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, func, select, update
 
 from db.bulk import insert_many
-from db.codec import verdicts_from_json, verdicts_to_json
+from db.codec import to_json, verdicts_from_json
 from db.load import Loaded, chunks
 from db.retention import KEPT
 from db.tables import REFUSALS
@@ -53,7 +53,7 @@ def _row(decision: Decision) -> dict[str, Any]:
         "actor": cut(decision.asked.actor, 255),
         "reason": cut(decision.asked.reason, TEXT),
         "message": cut(decision.says, TEXT),
-        "verdicts": verdicts_to_json(decision.refusals),
+        "verdicts": to_json(decision.refusals),
     }
 
 

@@ -1,9 +1,10 @@
 """The checks that judge guards: over all witnesses of a cell, exactly one of its edges passes."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import cache
 from typing import Final
+
+from msgspec.structs import replace
 
 from fsm.facts import Situation
 from fsm.findings import Finding, Rule

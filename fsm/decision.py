@@ -1,9 +1,10 @@
 """A decision is a value: what was asked, what every guard said, and how the job looks afterwards."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from fsm.evidence import Evidence
 from fsm.facts import Asked, JobFacts, Situation
@@ -34,8 +35,7 @@ class Outcome(StrEnum):
 _OUTCOME = {Kind.MOVE: Outcome.MOVED, Kind.STAY: Outcome.STAYED, Kind.IGNORE: Outcome.IGNORED}
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What `decide` concluded. `before` and `after` are the job; equal but for bookkeeping unless it moved."""
 
     event: Event | Recorded

@@ -1,13 +1,13 @@
 """What came back from the VMA about one job, before any rule sees it."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from fsm.states import Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class KeyEntry:
+class KeyEntry(Struct, frozen=True, omit_defaults=True):
     """What the VMA's entry under one key said: enough to see later whether it changed.
 
     `absent` is an entry too: a key that was absent once and says "completed" later belongs to this run.
@@ -20,8 +20,7 @@ class KeyEntry:
     percent: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DiskEvidence:
+class DiskEvidence(Struct, frozen=True, omit_defaults=True):
     """What is known of one disk after this poll. Bytes; percent 0-100; None = the answer did not say."""
 
     disk_id: str
@@ -34,8 +33,7 @@ class DiskEvidence:
     entry: KeyEntry | None = None  # of its export key, if that was asked and understood
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True, omit_defaults=True):
     """One poll of one job, boiled down. Rates in MiB/s, times aware UTC, `uptime` in seconds.
 
     `observer` names the process run that asked and `uptime` is how long it had been up by its own

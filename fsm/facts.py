@@ -1,8 +1,10 @@
 """What a rule may know about a job: one value, read from the database in one go."""
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import astuple, force_setattr
 
 from fsm.evidence import Evidence
 from fsm.memory import Memory
@@ -13,8 +15,7 @@ ZERO = timedelta(0)
 DEFAULT_APPLIANCE = "default"  # that of the settings
 
 
-@dataclass(frozen=True, slots=True)
-class Disk:
+class Disk(Struct, frozen=True):
     """One disk of a job. `volume_id` is None until the workflow has recorded its volume; capacity in bytes."""
 
     disk_id: str
@@ -27,8 +28,7 @@ class Disk:
         return None if self.volume_id is None else f"migration-vol-{self.volume_id}"
 
 
-@dataclass(frozen=True, slots=True)
-class JobFacts:
+class JobFacts(Struct, frozen=True):
     """A job as stored. Times aware UTC, `percent` 0-100, bytes."""
 
     job_id: str
@@ -71,8 +71,7 @@ class JobFacts:
         return max(self.created_at, self.entered_at, self.heard_at or self.created_at)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """Who asks for an event, by name if it is a person, and why."""
 
     by: Asker = Asker.WORKFLOW
@@ -80,8 +79,7 @@ class Asked:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class VmFacts:
+class VmFacts(Struct, frozen=True):
     """What stands in the way of a new job of the VM; the verdict is that of asking the watched job now."""
 
     unfinished_job: str | None = None
@@ -89,8 +87,7 @@ class VmFacts:
     watched_verdict: Verdict | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Struct, frozen=True, eq=False):
     """All that a guard sees. The facts already include what the present evidence added.
 
     `said` is filled by the guards, so that none is judged twice in one situation.
@@ -102,7 +99,18 @@ class Situation:
     now: datetime
     policy: RecoveryPolicy = DEFAULT_POLICY
     vm: VmFacts = VmFacts()
-    said: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # verdict by guard
+    said: dict[Any, bool] = field(default_factory=dict)  # by guard
+
+    def __post_init__(self) -> None:
+        """A situation that was made from another is judged anew."""
+        if self.said:
+            force_setattr(self, "said", {})
+
+    def __eq__(self, other: object) -> bool:
+        """What the guards said is no part of it."""
+        return isinstance(other, Situation) and astuple(self)[:-1] == astuple(other)[:-1]
+
+    __hash__ = None  # type: ignore[assignment]
 
     def age(self, since: datetime) -> timedelta:
         """Wall-clock age, never negative."""

@@ -7,11 +7,12 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from fsm.facts import Situation
 
 
-@dataclass(frozen=True, slots=True)
-class GuardVerdict:
+class GuardVerdict(Struct, frozen=True):
     """One guard's answer. `flips_at` is the instant at which time alone changes it, if it ever does."""
 
     name: str

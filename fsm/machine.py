@@ -7,11 +7,11 @@ throw-away cursor that notes which edges were tried: all their guards' verdicts 
 import logging
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any, Final, cast
 
+from msgspec import Struct, field
 from transitions import EventData, Machine, Transition
 from transitions import State as TransitionsState
 
@@ -28,8 +28,7 @@ UNBORN: Final = "(new)"  # the pseudo-state that a job is created from
 logging.getLogger("transitions").setLevel(logging.WARNING)
 
 
-@dataclass(slots=True)
-class Cursor:
+class Cursor(Struct):
     """Carries one situation through the machine and collects what happens to it."""
 
     state: str

@@ -1,19 +1,19 @@
 """What the rules remember of a job between two answers. It is stored with the job and survives a kill."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from fsm.evidence import DiskEvidence, Evidence, KeyEntry
 from fsm.states import Attention, State, Verdict
-from fsm.values import copied
 
 # Two answers further apart than this (seconds) do not count as "the VMA answered in between".
 ANSWERED_GAP = 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class Streak:
+class Streak(Struct, frozen=True, omit_defaults=True):
     """Like answers in a row.
 
     `since` survives a restart of ours; `count` and the span are what the present observer heard
@@ -40,8 +40,7 @@ class Streak:
         return cls(since, evidence.observer, evidence.uptime, evidence.uptime)
 
 
-@dataclass(frozen=True, slots=True)
-class Still:
+class Still(Struct, frozen=True, omit_defaults=True):
     """Since when bytes and percentage have not changed."""
 
     since: datetime
@@ -49,8 +48,7 @@ class Still:
     percent: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class DiskMemory:
+class DiskMemory(Struct, frozen=True, omit_defaults=True):
     """What was last seen of one disk, and whether its end is proven. Proof is never taken back."""
 
     disk_id: str
@@ -62,8 +60,7 @@ class DiskMemory:
     changed: bool = False  # the key was seen to change since the baseline
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Struct, frozen=True, omit_defaults=True):
     """All that was counted or timed for a rule."""
 
     not_found: Streak | None = None
@@ -107,7 +104,7 @@ class Memory:
 def remember(memory: Memory, evidence: Evidence, *, setup: bool) -> Memory:
     """The memory after one more answer; `setup` while the copy has not been started (baselines are taken)."""
     said = _of_the_job if evidence.verdict.knows_the_job else _of_silence
-    return copied(
+    return replace(
         memory,
         disk_failed_since=_disk_failed_since(memory, evidence),
         refused_since=_refused_since(memory, evidence),

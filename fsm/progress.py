@@ -3,10 +3,11 @@
 from math import isnan
 from typing import Any
 
+from msgspec.structs import replace
+
 from fsm.evidence import Evidence
 from fsm.facts import JobFacts
 from fsm.memory import Memory, remember
-from fsm.values import copied
 
 Progress = dict[str, Any]  # the fields of JobFacts that an answer changes
 
@@ -18,9 +19,9 @@ def absorb(facts: JobFacts, evidence: Evidence) -> JobFacts:
     """
     memory = remember(facts.memory, evidence, setup=facts.in_setup)
     if not evidence.verdict.knows_the_job:
-        return copied(facts, memory=memory)
+        return replace(facts, memory=memory)
     progress = _of_the_disks(facts, memory, evidence) if facts.disks else _of_the_answer(facts, evidence)
-    return copied(facts, memory=memory, heard_at=evidence.observed_at, **progress)
+    return replace(facts, memory=memory, heard_at=evidence.observed_at, **progress)
 
 
 def _of_the_answer(facts: JobFacts, evidence: Evidence) -> Progress:

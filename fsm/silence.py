@@ -6,8 +6,10 @@ The silence is counted from its first answer that was kept to one poll before it
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from fsm.decision import Decision
 from fsm.evidence import Evidence

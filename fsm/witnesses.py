@@ -6,9 +6,11 @@ all knobs of a cell's guards together shows every way in which its edges can be 
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from fsm.evidence import Evidence
 from fsm.facts import Asked, Disk, JobFacts, Situation, VmFacts

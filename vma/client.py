@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Final, TypedDict
@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 import structlog
+from msgspec.structs import replace
 
 from fsm.evidence import Evidence
 from fsm.facts import DEFAULT_APPLIANCE

@@ -1,7 +1,8 @@
 """What all answers say of one disk."""
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from fsm.evidence import DiskEvidence
 from fsm.facts import Disk
@@ -13,8 +14,7 @@ from vma.words import Meaning
 _UNSPOKEN: Final = {Kind.UNREACHABLE: Verdict.UNREACHABLE, Kind.UNINTELLIGIBLE: Verdict.UNINTELLIGIBLE}
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """What one answer says of one disk. Bytes, percent 0-100; None = not said."""
 
     verdict: Verdict

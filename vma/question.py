@@ -1,15 +1,15 @@
 """What is asked about one job."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
+
+from msgspec import Struct, field
 
 from fsm.facts import Disk, JobFacts
 from fsm.memory import Memory
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """A job as far as asking about it goes. `created_at` aware UTC."""
 
     job_id: str

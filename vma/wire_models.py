@@ -1,17 +1,17 @@
 """A reply as it came over the wire, and the answer that was read from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from fsm.evidence import KeyEntry
 from fsm.states import Verdict
 from vma.words import Meaning, may_be_left_standing, meaning_of
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """One HTTP response. `truncated` if the body was longer than we were willing to read."""
 
     status: int
@@ -44,8 +44,7 @@ class Kind(StrEnum):
     UNINTELLIGIBLE = "unintelligible"  # something came, but it says nothing about the key
 
 
-@dataclass(frozen=True, slots=True)
-class DiskRow:
+class DiskRow(Struct, frozen=True):
     """One row of `disk_progresses`. Bytes; percent 0-100; None = not said, or too odd to use."""
 
     disk_id: str
@@ -70,8 +69,7 @@ class DiskRow:
         return (self.bytes_transferred or 0) >= (self.total_bytes or 0) > 0
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What the VMA's reply under one key says. Bytes, MiB/s, seconds, percent 0-100, aware UTC; None = not said.
 
     All texts are bounded and free of control characters. `error` is the VMA's own reason if it says
@@ -101,7 +99,7 @@ class Answer:
     retry_after: float | None = None  # as asked for, uncapped
     excerpt: str = ""  # of the raw body
     generation: Generation | None = None  # of a known entry
-    body: bytes = field(default=b"", compare=False, repr=False)  # as received, for the record of an error
+    body: bytes = b""  # as received, for the record of an error
 
     @property
     def verdict(self) -> Verdict | None:

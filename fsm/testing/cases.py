@@ -1,9 +1,11 @@
 """The whole machine as cases for `pytest.mark.parametrize`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+
+from msgspec.structs import replace
 
 from fsm.decision import Decision, Outcome, outcome_of
 from fsm.evidence import Evidence

@@ -1,12 +1,13 @@
 """Refused events: 409, with every guard that failed."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import replace as altered
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from api_stage import ANNA, API, JOBS, NOON, Stage, new_job
+from msgspec.structs import replace
 
 from api.errors import RefusedError
 from fsm.decision import Outcome
@@ -186,7 +187,7 @@ def test_a_refusal_that_time_alone_will_lift_says_when(play: Play) -> None:
         decision = await on.service.dry_run(job_id, Event.START, Asked())
         seen = Sight("5s", ">= 60s", NOON + timedelta(seconds=55))
         early = Guard("ripe", "ripe", lambda _: False, lambda _: seen)
-        rule = replace(EDGES[0], guards=(early,))
+        rule = altered(EDGES[0], guards=(early,))
         refusal = RefusedError(replace(decision, outcome=Outcome.REFUSED, tried=(rule,)))
 
         async def refuse(*_args: object) -> None:

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from threading import Barrier
 from threading import Event as Flag
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Connection, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from store_builders import MIB, OPERATOR, SIZE, WORKFLOW, Vm, raised_by, rows

@@ -1,10 +1,10 @@
 """Why a job did not move, and events that are repeated with a key."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import event
 from store_builders import MIB, NOW, OPERATOR, WORKFLOW, Vm
 

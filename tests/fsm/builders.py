@@ -1,9 +1,11 @@
 """Jobs, answers and whole stories for the tests of the rules. Ages are written as an operator writes them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from fsm.decision import Decision
 from fsm.evidence import DiskEvidence, Evidence

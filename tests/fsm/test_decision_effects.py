@@ -1,6 +1,6 @@
 """What a decision writes into the job, and what it says about it."""
 
-from dataclasses import replace
+from dataclasses import replace as altered
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from builders import (
     job,
     span,
 )
+from msgspec.structs import replace
 
 from fsm.decision import Outcome
 from fsm.facts import Asked, VmFacts
@@ -102,7 +103,7 @@ def test_an_event_is_possible_once_its_last_refusal_has_passed(
 
     guards = (*(guard(False, at(m)) for m in minutes), guard(True, NOW + span("9h")))
     decision = decide(job(), Event.COMPLETE, None, NOW)
-    decision = replace(decision, tried=(replace(EDGES[0], guards=guards),))
+    decision = replace(decision, tried=(altered(EDGES[0], guards=guards),))
     assert decision.possible_at == at(possible)
 
 

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from dataclasses import replace as altered
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from builders import LONG_UP, NOW, Observer, answer, job
 from freezegun import freeze_time
+from msgspec.structs import replace
 from witnesses import KNOBS, Cell, Witness, cells, witnesses
 
 from fsm.decision import Decision, Outcome
@@ -166,7 +168,7 @@ def _setup(state: State) -> Age:
 def _ages() -> list[Age]:
     up_since_now = Observer(LONG_UP.name, NOW)
     found = [_setup(s) for s in SETUP]
-    found += [replace(a, waiting=job, observer=up_since_now) for a in found]
+    found += [altered(a, waiting=job, observer=up_since_now) for a in found]
     found += [
         Age("unreachable_after", s, Event.VMA_UNREACHABLE, "unreachable", "silent", lambda s: replace(
             _old(s), heard_at=NOW)) for s in ACTIVE

@@ -1,12 +1,13 @@
 """Random lives of one job: whatever is heard, asked or restarted, these things hold."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from builders import TWO_DISKS, Story, answer, disk, job, span
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fsm.decision import Decision, Outcome
 from fsm.facts import Asked, JobFacts

@@ -1,10 +1,10 @@
 """What the rules remember between two answers, and what a restart of ours may not change."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from builders import LONG_UP, NOW, OPERATOR, Observer, Story, answer, ended, hear, job, span
+from msgspec.structs import replace
 
 from fsm.conditions import conditions
 from fsm.evidence import Evidence, KeyEntry

@@ -1,9 +1,8 @@
 """What is remembered of each disk: proof, the baseline of its key, and what was last seen."""
 
-from dataclasses import replace
-
 import pytest
 from builders import NOW, Observer, disk, hear, span
+from msgspec.structs import replace
 
 from fsm.evidence import KeyEntry
 from fsm.memory import DiskMemory, Memory

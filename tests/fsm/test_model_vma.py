@@ -1,6 +1,6 @@
 """One VM with up to two jobs, and a model VMA whose copies are known to run or not: what the rules may never do."""
 
-from dataclasses import replace
+from dataclasses import replace as altered
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -15,6 +15,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from msgspec.structs import replace
 
 # A short watch, so that random lives reach its end; longer than any surviving copy of the model stays silent.
 from vm_model import COPY, END, FIRST, POLICY, POLL, SELDOM, SILENT, STEPS, STEPS_OF_WORKFLOW, Copy, Life, ModelVma
@@ -81,7 +82,7 @@ class OneVm(RuleBasedStateMachine):
 
     def begin_copy(self, life: Life, silent: int, copy: Copy) -> None:
         """A copy starts; it posts after a while."""
-        self.vma.copies.setdefault(life.facts.job_id, replace(copy, posts_at=self.now + timedelta(seconds=silent)))
+        self.vma.copies.setdefault(life.facts.job_id, altered(copy, posts_at=self.now + timedelta(seconds=silent)))
 
     def set_up(self, steps: int, silent: int, copy: Copy) -> None:
         """The workflow brings the newest job forward by so many steps; with the last one its copy starts."""

@@ -1,7 +1,8 @@
 """The moves that the database holds jobs to, beside what the machine itself decides."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from fsm.decision import Decision
 from fsm.machine import decide

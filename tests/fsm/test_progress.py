@@ -1,10 +1,10 @@
 """Progress: bytes over all disks, never wiped by what lacks it, clamped, and free to fall when the VMA says so."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from builders import NOW, TWO_DISKS, Story, answer, disk, job
+from msgspec.structs import replace
 
 from fsm.evidence import Evidence
 from fsm.facts import Disk, JobFacts

@@ -2,12 +2,13 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from typing import Any
 
 from builders import LONG_UP, NO_VOLUME, NOW, ONE_DISK, answer, job, span
+from msgspec.structs import replace
 
 from fsm.decision import Decision
 from fsm.evidence import Evidence

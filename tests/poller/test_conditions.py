@@ -1,11 +1,11 @@
 """Conditions: each is silent until its moment, says since when and what to do, and goes when its cause goes."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from model_vma import NOON, span
+from msgspec.structs import replace
 
 from fsm.conditions import ADVICE, Condition, conditions
 from fsm.facts import JobFacts

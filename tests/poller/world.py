@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
 from model_vma import SIZE, Clock, Copy, ModelVma, evidence, span
+from msgspec.structs import replace
 from sqlalchemy import RowMapping, event, insert, select, text
 from unguarded import unguarded
 

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
+from msgspec.structs import replace
 from raw_server import RawServer, hang, json_response, reset, response, serving
 from structlog.testing import capture_logs
 from vma_answers import JOB, NOW, envelope, question

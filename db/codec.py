@@ -1,5 +1,6 @@
 """Values of the machine to and from columns."""
 
+from datetime import datetime
 from math import isfinite
 from typing import Any
 
@@ -21,9 +22,19 @@ def rate_of(evidence: Evidence) -> float | None:
     return None if told is None or not isfinite(told) else min(max(told, 0.0), _MAX_RATE)
 
 
+def _plain(value: Any) -> str:
+    """A time of a subclass of datetime, as a frozen clock gives them."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"a {type(value).__name__} has no place in JSON")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_plain)
+
+
 def to_json(value: Any) -> msgspec.Raw:
     """A value of the machine as a column keeps it: JSON that goes in as it is."""
-    return msgspec.Raw(msgspec.json.encode(value))
+    return msgspec.Raw(_ENCODER.encode(value))
 
 
 def memory_from_json(stored: Json | None) -> Memory:

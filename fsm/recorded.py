@@ -1,7 +1,8 @@
 """Moves that the machine did not decide, as decisions, so that they are applied and kept like all others."""
 
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from fsm.decision import Decision, Outcome, take
 from fsm.facts import Asked, JobFacts, Situation

@@ -32,6 +32,7 @@ class Outcome(StrEnum):
         return self not in (Outcome.REFUSED, Outcome.ILLEGAL)
 
 
+_STARTS = {Effect.START_POLLING, Effect.RESTART_POLLING}
 _OUTCOME = {Kind.MOVE: Outcome.MOVED, Kind.STAY: Outcome.STAYED, Kind.IGNORE: Outcome.IGNORED}
 
 
@@ -138,13 +139,15 @@ def take(edge: Edge, seen: JobFacts, evidence: Evidence | None, asked: Asked, no
     """The job after an edge was taken. `seen` are its facts with the evidence absorbed."""
     changes = _move(edge, seen, now) if edge.target is not None else {}
     if evidence is not None and evidence.verdict is not Verdict.UNREACHABLE:
-        changes["memory"] = changes.get("memory", seen.memory).attend(edge.attention, now)
+        memory = changes.get("memory", seen.memory)
+        if memory.attention is not edge.attention:
+            changes["memory"] = memory.attend(edge.attention, now)
     if Effect.STOP_POLLING in edge.effects:
         changes["watched"] = False
-    if Effect.START_POLLING in edge.effects or Effect.RESTART_POLLING in edge.effects:
+    if not _STARTS.isdisjoint(edge.effects):
         changes["polling_since"] = now
     changes |= _recovery(seen, edge, evidence, asked)
-    return changed(seen, **changes)
+    return changed(seen, **changes) if changes else seen
 
 
 def _move(edge: Edge, seen: JobFacts, now: datetime) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class Situation(Struct, frozen=True, eq=False):
     now: datetime
     policy: RecoveryPolicy = DEFAULT_POLICY
     vm: VmFacts = VmFacts()
-    said: dict[Any, bool] = field(default_factory=dict)  # by guard
+    said: dict[Any, Any] = field(default_factory=dict)  # by guard whether it passes, by (guard,) its verdict
 
     def __post_init__(self) -> None:
         """A situation that was made from another is judged anew."""

@@ -70,8 +70,12 @@ class Guard:
         return passed
 
     def __call__(self, situation: Situation) -> GuardVerdict:
-        """The judgement with its reasons."""
-        return GuardVerdict(self.name, self.passes(situation), *self.sight(situation))
+        """The judgement with its reasons; found once in one situation."""
+        verdict: GuardVerdict | None = situation.said.get((self,))
+        if verdict is None:
+            verdict = GuardVerdict(self.name, self.passes(situation), *self.sight(situation))
+            situation.said[self,] = verdict
+        return verdict
 
     @property
     def formula(self) -> str:
@@ -90,7 +94,7 @@ def negation(guard: Guard, name: str, says: str) -> Guard:
     """The guard that passes exactly when the other does not."""
 
     def sight(situation: Situation) -> Sight:
-        seen = guard.sight(situation)
+        seen = guard(situation)
         return Sight(seen.observed, says, seen.flips_at)
 
     return Guard(name, says, lambda s: not guard.passes(s), sight, Join.NOT, (guard,))

@@ -9,9 +9,9 @@ import os
 from collections.abc import Iterable
 from datetime import datetime
 from enum import Enum
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from msgspec import Struct, field
+from msgspec import Struct
 from transitions import EventData, Machine, Transition
 from transitions import State as TransitionsState
 
@@ -33,7 +33,7 @@ class Cursor(Struct):
 
     state: str
     situation: Situation
-    tried: list[Edge] = field(default_factory=list)
+    tried: list[Edge]
     edge: Edge | None = None
 
 
@@ -45,7 +45,7 @@ class EdgeTransition(Transition):
         self.edge = edge
 
     def _eval_conditions(self, event_data: EventData) -> bool:
-        cursor = cast("Cursor", event_data.model)
+        cursor: Cursor = event_data.model  # type: ignore[assignment]
         cursor.tried.append(self.edge)
         situation = cursor.situation
         for guard in self.edge.guards:  # noqa: SIM110 - a loop costs half of all() here
@@ -61,7 +61,8 @@ class JobMachine(Machine):
 
 
 def _emit(event_data: EventData) -> None:
-    cast("Cursor", event_data.model).edge = cast("EdgeTransition", event_data.transition).edge
+    cursor: Cursor = event_data.model  # type: ignore[assignment]
+    cursor.edge = event_data.transition.edge  # type: ignore[union-attr]
 
 
 def build(edges: Iterable[Edge] = EDGES) -> JobMachine:
@@ -104,8 +105,8 @@ def decide(
     """
     _require_evidence(event, evidence)
     s = situation_of(facts, evidence, now, asked, policy, vm)
-    cursor = Cursor(UNBORN if event is Event.CREATE else facts.state.value, s)
-    fired = MACHINE.events[event.value]
+    cursor = Cursor(UNBORN if event is Event.CREATE else str(facts.state), s, [])
+    fired = MACHINE.events[event]
     legal = cursor.state in fired.transitions
     if legal:
         fired.trigger(cursor)
@@ -113,6 +114,9 @@ def decide(
     if edge is None:
         return Decision(event, Outcome.REFUSED if legal else Outcome.ILLEGAL, facts, facts, s, tried)
     return Decision(event, outcome_of(edge), facts, _after(edge, facts, s), s, tried, edge)
+
+
+_FREE: Final = VmFacts()
 
 
 def situation_of(
@@ -125,9 +129,7 @@ def situation_of(
 ) -> Situation:
     """What the guards see of a job that is asked about, or that an answer has come for."""
     asked = asked or Asked(Asker.WORKFLOW if evidence is None else Asker.POLL)
-    return Situation(
-        facts if evidence is None else absorb(facts, evidence), evidence, asked, now, policy, vm or VmFacts()
-    )
+    return Situation(facts if evidence is None else absorb(facts, evidence), evidence, asked, now, policy, vm or _FREE)
 
 
 def _after(edge: Edge, before: JobFacts, s: Situation) -> JobFacts:

@@ -103,18 +103,15 @@ class Memory(Struct, frozen=True, omit_defaults=True):
 
 def remember(memory: Memory, evidence: Evidence, *, setup: bool) -> Memory:
     """The memory after one more answer; `setup` while the copy has not been started (baselines are taken)."""
-    said = _of_the_job if evidence.verdict.knows_the_job else _of_silence
-    return replace(
-        memory,
-        disk_failed_since=_disk_failed_since(memory, evidence),
-        refused_since=_refused_since(memory, evidence),
-        answering_key=evidence.answering_key or memory.answering_key,
-        disks=_disks(memory, evidence, setup=setup),
-        watched_seconds=memory.watched_seconds + _answered_gap(memory, evidence),
-        answered_by="" if evidence.verdict.is_no_answer else evidence.observer,
-        answered_uptime=evidence.uptime,
-        **said(memory, evidence),
-    )
+    changes = _of_the_job(memory, evidence) if evidence.verdict.knows_the_job else _of_silence(memory, evidence)
+    changes["disk_failed_since"] = _disk_failed_since(memory, evidence)
+    changes["refused_since"] = _refused_since(memory, evidence)
+    changes["answering_key"] = evidence.answering_key or memory.answering_key
+    changes["disks"] = _disks(memory, evidence, setup=setup)
+    changes["watched_seconds"] = memory.watched_seconds + _answered_gap(memory, evidence)
+    changes["answered_by"] = "" if evidence.verdict.is_no_answer else evidence.observer
+    changes["answered_uptime"] = evidence.uptime
+    return replace(memory, **changes)
 
 
 def _of_the_job(memory: Memory, evidence: Evidence) -> dict[str, Any]:

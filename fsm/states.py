@@ -42,19 +42,16 @@ class Verdict(StrEnum):
     UNREACHABLE = "unreachable"
     UNINTELLIGIBLE = "unintelligible"
 
-    @property
-    def is_no_answer(self) -> bool:
-        """True if nothing came that a VMA would say: silence, or another program on its port. A 404 is an answer."""
-        return self in _ANSWERLESS
+    is_no_answer: bool
+    """True if nothing came that a VMA would say: silence, or another program on its port. A 404 is an answer."""
 
-    @property
-    def knows_the_job(self) -> bool:
-        """True if the VMA knew the job: the only answers that are a sign of life."""
-        return self in _KNOWING
+    knows_the_job: bool
+    """True if the VMA knew the job: the only answers that are a sign of life."""
 
 
-_ANSWERLESS: Final = frozenset({Verdict.UNREACHABLE, Verdict.UNINTELLIGIBLE})
-_KNOWING: Final = (Verdict.RUNNING, Verdict.COMPLETED, Verdict.FAILED, Verdict.UNSETTLED)
+for _verdict in Verdict:  # read many times a poll: attributes, not properties
+    _verdict.is_no_answer = _verdict in (Verdict.UNREACHABLE, Verdict.UNINTELLIGIBLE)
+    _verdict.knows_the_job = not _verdict.is_no_answer and _verdict is not Verdict.NOT_FOUND
 
 
 class Event(StrEnum):

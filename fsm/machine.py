@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 from transitions import EventData, Machine, Transition
 from transitions import State as TransitionsState
 
@@ -33,7 +33,7 @@ class Cursor(Struct):
 
     state: str
     situation: Situation
-    tried: list[Edge]
+    tried: list[Edge] = field(default_factory=list)
     edge: Edge | None = None
 
 
@@ -105,7 +105,7 @@ def decide(
     """
     _require_evidence(event, evidence)
     s = situation_of(facts, evidence, now, asked, policy, vm)
-    cursor = Cursor(UNBORN if event is Event.CREATE else str(facts.state), s, [])
+    cursor = Cursor(UNBORN if event is Event.CREATE else str(facts.state), s)
     fired = MACHINE.events[event]
     legal = cursor.state in fired.transitions
     if legal:

@@ -11,10 +11,10 @@ from db import contexts, polling, refusals
 from db.bulk import insert_many, update_many
 from db.codec import rate_of, to_json
 from db.errors import LostRaceError
-from db.load import Loaded, chunks
+from db.load import Loaded, PollingRow, chunks
 from db.tables import DISKS, HISTORY, JOBS
 from db.types import TEXT, cut
-from fsm.decision import Decision
+from fsm.decision import Decision, Outcome
 from fsm.evidence import Evidence
 from fsm.facts import JobFacts
 from fsm.policy import RecoveryPolicy
@@ -34,12 +34,16 @@ _CLEAR_ERROR = {"vma_error_classification": None, "vma_error_details": None}
 
 
 class Applied(Struct, frozen=True):
-    """A decision that is committed, with the job it was taken on and when the job is asked next."""
+    """A decision that is committed, with the job it was taken on and when the job is asked next.
+
+    `stored` is the job as it is now, if that is known without reading it.
+    """
 
     decision: Decision
     loaded: Loaded
     next_due_at: datetime | None
     repeated: bool = False  # the event's key was answered before: nothing was done now
+    stored: Loaded | None = None
 
 
 def apply(
@@ -56,8 +60,15 @@ def apply(
     update_many(connection, DISKS, ("job_id", "disk_id"), disks)
     contexts.follow(connection, [(loaded.vm_context_id, d) for loaded, d in accepted])
     refusals.note(connection, decisions)
-    due = polling.follow(connection, decisions, policy)
-    return [Applied(d, loaded, due.get(d.before.job_id)) for loaded, d in decisions]
+    rows = polling.follow(connection, decisions, policy)
+    return [_applied(loaded, d, rows.get(d.before.job_id)) for loaded, d in decisions]
+
+
+def _applied(loaded: Loaded, decision: Decision, row: PollingRow | None) -> Applied:
+    stored = None
+    if row is not None and decision.outcome is Outcome.STAYED and decision.after is not decision.before:
+        stored = Loaded(decision.after, loaded.vm_context_id, row, loaded.revision + 1, loaded.status)
+    return Applied(decision, loaded, row.next_due_at if row else None, stored=stored)
 
 
 def _swap(connection: Connection, decisions: Sequence[tuple[Loaded, Decision]]) -> None:
@@ -94,7 +105,8 @@ def _winner(row: Any) -> str:
 
 def _key(loaded: Loaded, decision: Decision) -> Values:
     before = decision.before
-    return {"id": before.job_id, "old_version": before.version, "old_status": loaded.status}
+    revision = loaded.revision + 1
+    return {"id": before.job_id, "old_version": before.version, "old_status": loaded.status, "revision": revision}
 
 
 def _job_values(decision: Decision) -> Values:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, insert, select, update
 from db.apply import disk_values
 from db.errors import NotFoundError
 from db.load import load_one
+from db.recall import touch
 from db.tables import CBT, CONTEXTS, DISKS, JOBS
 
 
@@ -51,4 +52,5 @@ def record_change_id(
     connection.execute(update(DISKS).where(of_disk).values(copied | {"disk_change_id": change_id, "updated_at": now}))
     marks = {"change_id": change_id, "previous_change_id": previous, "updated_at": now}
     connection.execute(update(JOBS).where(JOBS.c.id == job_id).values(marks))
+    touch(connection, [job_id])
     return True

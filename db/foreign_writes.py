@@ -152,5 +152,5 @@ def _apply(connection: Connection, job: Loaded, decisions: Sequence[Decision], p
     applied: list[Applied] = []
     for decision in decisions:
         applied += apply(connection, [(job, decision)], policy)
-        job = replace(job, facts=decision.after, status=decision.after.state.value)
+        job = replace(job, facts=decision.after, status=decision.after.state.value, revision=job.revision + 1)
     return applied

@@ -13,6 +13,7 @@ from db.adopted import statuses_of
 from db.apply import history_row
 from db.codec import to_json
 from db.errors import ConflictError, NotFoundError, StoreError
+from db.recall import touch
 from db.tables import CONTEXTS, DISKS, HISTORY, JOBS, POLLING, VOLUMES
 from fsm.decision import Decision
 from fsm.facts import DEFAULT_APPLIANCE, Asked, Disk, JobFacts, VmFacts
@@ -130,7 +131,7 @@ def _end_watch(connection: Connection, context_id: str, now: datetime) -> None:
     """The inferred ends of the VM were asked about and are over: a new copy makes their keys worthless."""
     watched = and_(JOBS.c.vm_context_id == context_id, JOBS.c.watched.is_(True))
     ids = connection.scalars(select(JOBS.c.id).where(watched)).all()
-    connection.execute(update(JOBS).where(watched).values(watched=False, updated_at=now))
+    connection.execute(update(JOBS).where(watched).values(watched=False, updated_at=now, revision=JOBS.c.revision + 1))
     connection.execute(update(POLLING).where(POLLING.c.job_id.in_(ids)).values(is_active=False, next_due_at=None))
 
 
@@ -213,6 +214,7 @@ def record_volume(connection: Connection, job_id: str, disk_id: str, volume: New
     if other := connection.scalar(taken):
         raise ConflictError(f"volume {volume.volume_id} is already that of disk {other}")
     connection.execute(update(DISKS).where(DISKS.c.id == disk.id).values(ossea_volume_id=row_id, updated_at=now))
+    touch(connection, [job_id])
     export = f"migration-vol-{volume.volume_id}"
     first = and_(JOBS.c.id == job_id, JOBS.c.nbd_export_name.is_(None))
     connection.execute(update(JOBS).where(first).values(nbd_export_name=export))

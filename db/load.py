@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
 from msgspec import Struct
@@ -44,6 +44,7 @@ class Loaded(Struct, frozen=True):
     facts: JobFacts
     vm_context_id: str
     polling: PollingRow | None
+    revision: int
     status: str  # as it stands in the row; in an adopted database it may be one of the OMA's own
 
     @property
@@ -62,11 +63,11 @@ def taken() -> Exists:
 
 
 # Statements are made once: making one costs more than running it. `ids` is one chunk.
-_IDS: BindParameter[str] = bindparam("ids", expanding=True)
+IDS: Final[BindParameter[str]] = bindparam("ids", expanding=True)
 _NEEDED = (
     "id", "vm_context_id", "status", "created_at", "entered_at", "version", "ending", "watched", "vma_validated_at",
     "progress_percent", "bytes_transferred", "total_bytes", "recovery_attempted", "recovery_method", "rule_memory",
-    "appliance",
+    "appliance", "revision",
 )  # fmt: skip
 _JOBS = (
     select(
@@ -75,19 +76,19 @@ _JOBS = (
         *(POLLING.c[name] for name in ("job_id", *PollingRow._fields)),
     )
     .select_from(JOBS.outerjoin(POLLING, POLLING.c.job_id == JOBS.c.id))
-    .where(JOBS.c.id.in_(_IDS))
+    .where(JOBS.c.id.in_(IDS))
     .order_by(JOBS.c.id)
 )
 _LOCKED = _JOBS.with_for_update(of=JOBS)
-_LOCK = select(JOBS.c.id).where(JOBS.c.id.in_(_IDS)).order_by(JOBS.c.id).with_for_update()
+_LOCK = select(JOBS.c.id).where(JOBS.c.id.in_(IDS)).order_by(JOBS.c.id).with_for_update()
 _DISKS = (
     select(DISKS.c.job_id, DISKS.c.disk_id, DISKS.c.capacity_bytes, DISKS.c.size_gb, VOLUMES.c.volume_id)
     .select_from(DISKS.outerjoin(VOLUMES, VOLUMES.c.id == DISKS.c.ossea_volume_id))
-    .where(DISKS.c.job_id.in_(_IDS))
+    .where(DISKS.c.job_id.in_(IDS))
     .order_by(DISKS.c.unit_number, DISKS.c.id)
 )
-_PROOFS = select(CBT.c.job_id, CBT.c.disk_id).where(CBT.c.job_id.in_(_IDS), CBT.c.sync_success.is_(True))
-_POLLING = select(POLLING).where(POLLING.c.job_id.in_(_IDS))
+_PROOFS = select(CBT.c.job_id, CBT.c.disk_id).where(CBT.c.job_id.in_(IDS), CBT.c.sync_success.is_(True))
+_POLLING = select(POLLING).where(POLLING.c.job_id.in_(IDS))
 _OF_POLLING = attrgetter(*PollingRow._fields)
 
 
@@ -145,7 +146,7 @@ def _load(connection: Connection, ids: Sequence[str], *, lock: bool) -> Iterator
         except (ValueError, TypeError) as error:
             _leave_alone(row.id, error)
             continue
-        yield row.id, Loaded(facts, row.vm_context_id, polling, row.status)
+        yield row.id, Loaded(facts, row.vm_context_id, polling, row.revision, row.status)
 
 
 def _disks(connection: Connection, ids: Sequence[str]) -> dict[str, list[Disk]]:

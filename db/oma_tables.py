@@ -139,6 +139,7 @@ class ReplicationJob(Table, table=True):
     watched: bool = Field(False, sa_column=flag())
     rule_memory: dict[str, Any] | None = Field(None, sa_column=Column(Json))
     appliance: str = Field("default", sa_column=Column(String(64), nullable=False, server_default="default"))
+    revision: int = Field(0, sa_column=count(Integer))  # rises with each write of what a rule may know
 
 
 class VmDisk(Table, table=True):

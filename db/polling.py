@@ -30,20 +30,19 @@ _ACTIVE = select(POLLING.c.job_id).where(POLLING.c.is_active.is_(True))
 
 def follow(
     connection: Connection, decisions: Sequence[tuple[Loaded, Decision]], policy: RecoveryPolicy
-) -> dict[str, datetime]:
-    """Bring the polling rows in line with the decisions; returns when each job is due next."""
+) -> dict[str, PollingRow]:
+    """Bring the polling rows in line with the decisions; returns those of the jobs that are asked again."""
     taken = [(loaded, d) for loaded, d in decisions if d.outcome.accepted]
-    due = {d.before.job_id: _due(loaded.polling, d, policy) for loaded, d in taken if d.after.polled}
-    _ensure(connection, [d for _, d in taken if d.moved and _STARTS & set(d.effects)])
+    rows = {d.before.job_id: _after(loaded.polling, d, policy) for loaded, d in taken}
+    _ensure(connection, [d for _, d in taken if d.moved and not _STARTS.isdisjoint(d.effects)])
     answered = [(loaded, d) for loaded, d in taken if d.evidence is not None]
     if answered:
-        rows = [_answer_values(loaded.polling, d, due.get(d.before.job_id)) for loaded, d in answered]
-        update_many(connection, POLLING, ("job_id",), rows)
+        update_many(connection, POLLING, ("job_id",), [_answer_values(rows[d.before.job_id], d) for _, d in answered])
         _sample(connection, answered)
     stopped = [d.before.job_id for _, d in taken if d.evidence is None and not d.after.polled]
     if stopped:
         stop(connection, stopped, taken[0][1].at)
-    return due
+    return {d.before.job_id: rows[d.before.job_id] for _, d in taken if d.after.polled}
 
 
 def errors_after(polling: PollingRow | None, decision: Decision) -> int:
@@ -53,31 +52,34 @@ def errors_after(polling: PollingRow | None, decision: Decision) -> int:
     return (polling.consecutive_errors if polling else 0) + 1
 
 
-def _due(polling: PollingRow | None, decision: Decision, policy: RecoveryPolicy) -> datetime:
-    if decision.evidence is None:
-        return decision.at
-    errors = errors_after(polling, decision)
-    return decision.at + interval(decision.after, errors, decision.at, policy, decision.evidence.retry_after)
+def _after(polling: PollingRow | None, decision: Decision, policy: RecoveryPolicy) -> PollingRow:
+    """The row after a decision. Counters are set, not raised: the job's lock is held since they were read."""
+    known, evidence, at = polling or PollingRow(is_active=False), decision.evidence, decision.at
+    if evidence is None:
+        return known._replace(next_due_at=at)
+    failed, errors = evidence.verdict.is_no_answer, errors_after(polling, decision)
+    after = decision.after
+    return PollingRow(
+        is_active=known.is_active and after.polled,
+        started_polling_at=known.started_polling_at,
+        last_poll_at=known.last_poll_at if failed else at,
+        next_due_at=at + interval(after, errors, at, policy, evidence.retry_after) if after.polled else None,
+        consecutive_errors=errors,
+        last_error_message=cut(evidence.error, TEXT) if failed else None,
+        last_verdict=evidence.verdict.value,
+        total_polls=known.total_polls + 1,
+        successful_polls=known.successful_polls + (not failed),
+        polled_by=evidence.observer,
+    )
 
 
-def _answer_values(polling: PollingRow | None, decision: Decision, due: datetime | None) -> Values:
-    """Counters are set, not raised: the job's lock is held since they were read."""
-    evidence, known = decision.evidence, polling or PollingRow(is_active=False)
-    assert evidence is not None  # noqa: S101 # the caller's condition, for the type checker
-    failed = evidence.verdict.is_no_answer
-    off: Values = {} if decision.after.polled else {"is_active": False}
-    return off | {
-        "job_id": decision.before.job_id,
-        "total_polls": known.total_polls + 1,
-        "successful_polls": known.successful_polls + (not failed),
-        "last_poll_at": known.last_poll_at if failed else decision.at,
-        "consecutive_errors": errors_after(polling, decision),
-        "last_error_message": cut(evidence.error, TEXT) if failed else None,
-        "last_verdict": evidence.verdict.value,
-        "next_due_at": due,
-        "polled_by": evidence.observer,
-        "updated_at": decision.at,
-    }
+def _answer_values(row: PollingRow, decision: Decision) -> Values:
+    """What of the row an answer changes. Only an end switches it off, and only a move on."""
+    values = row._asdict() | {"job_id": decision.before.job_id, "updated_at": decision.at}
+    del values["started_polling_at"]
+    if decision.after.polled:
+        del values["is_active"]
+    return values
 
 
 def _ensure(connection: Connection, starting: Sequence[Decision]) -> None:

@@ -17,6 +17,7 @@ from db.apply import Applied, apply
 from db.engine import read
 from db.foreign_writes import Absorbed
 from db.load import Loaded, PolledJob, chunks, load, load_one, polled_jobs
+from db.recall import Recall, touch
 from db.tables import RUNS
 from db.transactions import short, transact
 from db.types import cut
@@ -39,6 +40,7 @@ class Store:
         """`keep`: how long it is remembered how an ended job was polled, and what it was refused."""
         self.engine = engine
         self.policy = policy
+        self._recall = Recall()
         self.keep = keep
 
     # --- jobs ------------------------------------------------------------------------------------
@@ -55,7 +57,7 @@ class Store:
     def load(self, ids: Iterable[str]) -> dict[str, Loaded]:
         """Jobs by id, those that exist and can be read."""
         with read(self.engine) as connection:
-            return load(connection, ids)
+            return self._recall.load(connection, ids)
 
     def polled_jobs(self) -> list[PolledJob]:
         """All jobs that must be polled, from the job rows themselves."""
@@ -115,7 +117,9 @@ class Store:
     def answer(self, answers: Sequence[Answer], now: datetime) -> list[Applied]:
         """Decide and apply a batch of answers, without those to a version that is gone or that cannot be written."""
         try:
-            return self._write(lambda c: self._answer(c, answers, now))
+            applied = self._write(lambda c: self._answer(c, answers, now))
+            self._recall.keep(a.stored for a in applied if a.stored)
+            return applied
         except (OperationalError, InterfaceError):  # the database is away: each alone would fare no better
             raise
         except Exception as error:
@@ -127,7 +131,7 @@ class Store:
 
     def _answer(self, connection: Connection, answers: Sequence[Answer], now: datetime) -> list[Applied]:
         self._heed_oma(connection, [a.job_id for a in answers], now)
-        found = load(connection, [a.job_id for a in answers], lock=True)
+        found = self._recall.load(connection, [a.job_id for a in answers], lock=True)
         decided = []
         for answer in answers:
             loaded = found.get(answer.job_id)
@@ -202,6 +206,7 @@ class Store:
     def _start_polling(self, connection: Connection, ids: set[str], now: datetime) -> set[str]:
         live = {job_id for job_id, loaded in load(connection, ids, lock=True).items() if loaded.facts.polled}
         polling.start(connection, live, now)
+        touch(connection, live)
         return live
 
     def active_ids(self) -> Sequence[str]:

@@ -15,6 +15,7 @@ from db import views
 from db.apply import Applied
 from db.engine import make_engine, read, write
 from db.jobs import NewDisk, NewJob, NewVolume
+from db.recall import Recall
 from db.store import Answer, Store
 from db.tables import CONTEXTS, DISKS, JOBS, POLLING
 from fsm.decision import Decision
@@ -197,6 +198,7 @@ class Process:
         self.world = world
         self.observer = world.clock.observer()
         world.vma.observer = self.observer
+        world.store._recall = Recall()  # a new process remembers nothing
         self.service = PollingService(world.store, world.vma, self.observer, ownership)
         self.service.poller.tick = self.service.poller.linger = 0.0  # time stands still here
         self.service.poller.spread = False

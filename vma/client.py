@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Final, TypedDict
+from typing import Final
 from urllib.parse import quote
 
 import httpx
@@ -16,7 +16,7 @@ from fsm.evidence import Evidence
 from fsm.facts import DEFAULT_APPLIANCE
 from vma.access import Access, checked
 from vma.breaker import PROBE_EVERY, Breaker
-from vma.composite import Question, compose, unexpected
+from vma.composite import Hearing, Question, compose, unexpected
 from vma.failures import describe, internal
 from vma.heard import Heard
 from vma.in_flight import InFlight
@@ -89,12 +89,13 @@ class VmaClient:
         if question.appliance != self.name:
             question = replace(question, appliance=self.name)
         try:
-            answers = await self._answers(question)
-            evidence = compose(question, answers, **self._observed())
+            hearing = await self._heard(question)
+            evidence = compose(hearing, observer=self.observer.id, uptime=self.observer.uptime())
         except Exception as error:
             log.exception("asking the VMA about a job failed", job_id=question.job_id, appliance=self.name)
-            return unexpected(question, internal(error), **self._observed())
-        self.heard.note(self.name, question, answers.values(), evidence)
+            now, uptime = self.observer.now(), self.observer.uptime()
+            return unexpected(question, internal(error), observed_at=now, observer=self.observer.id, uptime=uptime)
+        self.heard.note(self.name, question, hearing.answers.values(), evidence)
         return evidence
 
     async def health(self) -> Health:
@@ -116,14 +117,16 @@ class VmaClient:
             self._probing.cancel()
         await self._transport.aclose()
 
-    async def _answers(self, question: Question) -> dict[str, Answer]:
+    async def _heard(self, question: Question) -> Hearing:
         answers: dict[str, Answer] = {}
-        while keys := next_keys(question, answers, self.observer.now()):
+        hearing = Hearing(question, answers, self.observer.now())
+        while keys := next_keys(hearing):
             if len(keys) == 1:  # needs no task of its own
                 answers[keys[0]] = await self._answer(keys[0])
             else:
                 answers.update(zip(keys, await asyncio.gather(*map(self._answer, keys)), strict=True))
-        return answers
+            hearing = Hearing(question, answers, self.observer.now())
+        return hearing
 
     async def _answer(self, key: str) -> Answer:
         if key in _UNASKABLE:
@@ -195,15 +198,6 @@ class VmaClient:
         while self.breaker.is_open:
             await asyncio.sleep(PROBE_EVERY)
             await self.health()
-
-    def _observed(self) -> "_Observed":
-        return {"observed_at": self.observer.now(), "observer": self.observer.id, "uptime": self.observer.uptime()}
-
-
-class _Observed(TypedDict):
-    observed_at: datetime
-    observer: str
-    uptime: float
 
 
 def _fields(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -11,7 +11,6 @@ The verdict on a job is the first of these that holds:
 7. otherwise: not found.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -23,7 +22,7 @@ from vma.hearing import Hearing
 from vma.question import Question
 from vma.wire_models import Answer, Kind
 
-__all__ = ["Question", "compose", "unexpected"]
+__all__ = ["Hearing", "Question", "compose", "unexpected"]
 
 ERROR_EXCERPT: Final = 300
 MAX_WARNINGS: Final = 20
@@ -31,11 +30,9 @@ _WRONG: Final = {Verdict.UNREACHABLE: Kind.UNREACHABLE, Verdict.UNINTELLIGIBLE: 
 MAX_BODY: Final = 15_000  # characters kept of a body that went wrong: what a text column holds, and the error before it
 
 
-def compose(
-    question: Question, answers: Mapping[str, Answer], *, observed_at: datetime, observer: str, uptime: float
-) -> Evidence:
-    """What the answers, by key, amount to. A key that was not asked is simply missing."""
-    hearing = Hearing(question, answers, observed_at)
+def compose(hearing: Hearing, *, observer: str, uptime: float) -> Evidence:
+    """What all answers amount to."""
+    question, answers = hearing.question, hearing.answers
     disks = look(hearing)
     verdict = _verdict(hearing, disks)
     failed = _failed_disks(hearing, disks)
@@ -45,7 +42,7 @@ def compose(
     speaker = next((a for a in (*running, hearing.own_known, *fresh) if a is not None), None)  # whose phase is shown
     return Evidence(
         verdict,
-        observed_at,
+        hearing.observed_at,
         observer,
         uptime,
         appliance=question.appliance,

@@ -8,20 +8,16 @@
 4. A VMA that is unreachable or turns us away is asked nothing more this time.
 """
 
-from collections.abc import Mapping
-from datetime import datetime
-
 from fsm.states import Verdict
 from vma.hearing import Hearing
-from vma.question import Question
-from vma.wire_models import Answer, Kind
+from vma.wire_models import Kind
 
 
-def next_keys(question: Question, answers: Mapping[str, Answer], observed_at: datetime) -> tuple[str, ...]:
+def next_keys(hearing: Hearing) -> tuple[str, ...]:
     """The keys to ask next, side by side; none if the job has been asked about enough."""
+    question, answers = hearing.question, hearing.answers
     if any(a.kind is Kind.UNREACHABLE or a.refused or a.retry_after for a in answers.values()):
         return ()
-    hearing = Hearing(question, answers, observed_at)
     own = () if question.job_id in answers else (question.job_id,)
     exports = tuple(key for key in _export_names(hearing) if key not in answers)
     if question.memory.answering_key == "job" or not (exports or answers):

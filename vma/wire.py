@@ -21,7 +21,6 @@ from vma.shapes import MAX_WORD, Said, envelope, is_raw_model, raw_model
 from vma.wire_models import Answer, Kind, Reply
 from vma.words import Meaning, meaning_of
 
-EXCERPT: Final = 2000
 REFUSALS: Final = (401, 403)
 GATEWAY_FAILURES: Final = (502, 503, 504)
 NOT_FOUND: Final = "job not found"
@@ -54,7 +53,6 @@ class _Frame(TypedDict):
     server_date: datetime | None
     refused: bool
     retry_after: float | None
-    excerpt: str
     body: bytes
 
 
@@ -98,7 +96,6 @@ def _frame(key: str, reply: Reply) -> _Frame:
         "server_date": date,
         "refused": reply.status in REFUSALS,
         "retry_after": _retry_after(reply.header("retry-after"), date),
-        "excerpt": clean(reply.body[: EXCERPT * 2].decode("utf-8", errors="replace").strip(), EXCERPT),
         "body": reply.body,
     }
 

@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
 from fsm.evidence import KeyEntry
 from fsm.states import Verdict
+from vma.fields import clean
 from vma.words import Meaning, may_be_left_standing, meaning_of
+
+EXCERPT: Final = 2000  # characters
 
 
 class Reply(Struct, frozen=True):
@@ -97,7 +101,6 @@ class Answer(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     refused: bool = False  # 401 or 403
     retry_after: float | None = None  # as asked for, uncapped
-    excerpt: str = ""  # of the raw body
     generation: Generation | None = None  # of a known entry
     body: bytes = b""  # as received, for the record of an error
 
@@ -105,6 +108,11 @@ class Answer(Struct, frozen=True):
     def verdict(self) -> Verdict | None:
         """running, completed or failed if the key is known; otherwise None."""
         return self.meaning.verdict if self.kind is Kind.KNOWN and self.meaning else None
+
+    @property
+    def excerpt(self) -> str:
+        """The beginning of the raw body, in one harmless line."""
+        return clean(self.body[: EXCERPT * 2].decode("utf-8", errors="replace").strip(), EXCERPT)
 
     @property
     def entry(self) -> KeyEntry | None:

@@ -13,6 +13,7 @@ from fsm.machine import decide_on
 from fsm.memory import DiskMemory, Memory
 from fsm.states import Asker, Ending, State
 from vma.composite import compose
+from vma.hearing import Hearing
 from vma.keys import next_keys
 from vma.question import Question
 from vma.wire import read
@@ -57,7 +58,7 @@ class Heard:
     def answers(self) -> dict[str, Answer]:
         """The answers, asked for as a client asks."""
         question, answers = Question.of(JOBS[self.job]), dict[str, Answer]()
-        while keys := next_keys(question, answers, NOW):
+        while keys := next_keys(Hearing(question, answers, NOW)):
             for key in keys:
                 status, body = self._reply(key)
                 headers = DATE | {"Retry-After": "7"} if status == 429 else DATE
@@ -74,7 +75,7 @@ class Heard:
 def decide_and_check(heard: Heard) -> Decision:
     """Read, weigh and decide; AssertionError if anything came of it that must not."""
     before, answers = JOBS[heard.job], heard.answers()
-    evidence = compose(Question.of(before), answers, observed_at=NOW, observer="us", uptime=99.0)
+    evidence = compose(Hearing(Question.of(before), answers, NOW), observer="us", uptime=99.0)
     decision = decide_on(before, evidence, NOW, asked=Asked(Asker.POLL))
     assert decision.outcome.accepted, decision.says
     _numbers(evidence)

@@ -19,6 +19,7 @@ from fsm.machine import decide_on
 from fsm.memory import DiskMemory, Memory
 from fsm.states import Asker, Ending, State
 from vma.composite import compose
+from vma.hearing import Hearing
 from vma.keys import next_keys
 from vma.question import Question
 from vma.wire import read, unheard
@@ -214,9 +215,9 @@ def play(row: Case) -> Played:
 def _poll(facts: JobFacts, written: dict[str, str], now: datetime, started: datetime) -> Played:
     question, answers = Question.of(facts), dict[str, Answer]()
     letters = {name: letter for letter, name in KEYS.items()}
-    while keys := next_keys(question, answers, now):
+    while keys := next_keys(Hearing(question, answers, now)):
         answers |= {key: answer(letters[key], written.get(letters[key], "404"), now) for key in keys}
     uptime = (now - started).total_seconds()
-    evidence = compose(question, answers, observed_at=now, observer="us", uptime=uptime)
+    evidence = compose(Hearing(question, answers, now), observer="us", uptime=uptime)
     decision = decide_on(facts, evidence, now, asked=Asked(Asker.POLL))
     return Played(decision, " ".join(letters[k] for k in answers))

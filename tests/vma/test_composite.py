@@ -12,13 +12,13 @@ from fsm.facts import JobFacts
 from fsm.memory import Memory
 from fsm.progress import absorb
 from fsm.states import State, Verdict
-from vma.composite import Question, compose
+from vma.composite import Hearing, Question, compose
 from vma.wire import read
 from vma.wire_models import Answer
 
 
 def evidence(asked: Question, *answers: Answer) -> Evidence:
-    return compose(asked, v.by_key(*answers), observed_at=NOW, observer="us", uptime=60.0)
+    return compose(Hearing(asked, v.by_key(*answers), NOW), observer="us", uptime=60.0)
 
 
 @pytest.mark.parametrize("entry", ROWS, ids=[r.name for r in ROWS])

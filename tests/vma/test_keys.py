@@ -5,6 +5,7 @@ import vma_answers as v
 from vma_answers import CREATED, EXPORT_A, EXPORT_B, JOB, NOW, A, B, absent, copying, done, down, failed, odd, question
 
 from fsm.memory import Memory
+from vma.hearing import Hearing
 from vma.keys import next_keys
 from vma.question import Question
 from vma.wire import read
@@ -60,4 +61,4 @@ ROWS: dict[str, tuple[Question, tuple[Answer, ...], tuple[str, ...]]] = {
 @pytest.mark.parametrize("name", ROWS)
 def test_the_keys_to_ask_next(name: str) -> None:
     asked, answers, keys = ROWS[name]
-    assert next_keys(asked, v.by_key(*answers), NOW) == keys
+    assert next_keys(Hearing(asked, v.by_key(*answers), NOW)) == keys

@@ -42,7 +42,6 @@ def test_an_envelope_is_read_field_by_field() -> None:
         eta_seconds=31,
         start_time=datetime(2026, 11, 23, 11, 30, tzinfo=UTC),
         server_date=NOW,
-        excerpt=answer.excerpt,
         body=answer.body,
         generation=Generation.ENVELOPE,
     )

@@ -23,6 +23,7 @@ from fsm.policy import DEFAULT_POLICY
 from fsm.states import Asker, Effect, Ending, Event
 from fsm.values import changed
 from vma.composite import compose
+from vma.hearing import Hearing as VmaHearing
 from vma.keys import next_keys
 from vma.question import Question
 
@@ -144,10 +145,9 @@ class Trial:
     def _poll(self, life: Life, now: float) -> None:
         moment, vma = EPOCH + at(now), self.story.vma
         question = Question.of(life.facts)
-        asked = vma.ask(now, lambda answers: next_keys(question, answers, moment))
-        evidence = compose(
-            question, asked.answers, observed_at=moment, observer=f"run-{self.run}", uptime=now - self.up_since
-        )
+        asked = vma.ask(now, lambda answers: next_keys(VmaHearing(question, answers, moment)))
+        hearing = VmaHearing(question, asked.answers, moment)
+        evidence = compose(hearing, observer=f"run-{self.run}", uptime=now - self.up_since)
         by = STARTUP if now - self.up_since < BACK and self.run else POLL
         decision = decide_on(life.facts, evidence, moment, asked=by)
         self.edges[decision.edge or "refused"] += 1

@@ -15,7 +15,7 @@ from db.store import Answer, Store
 from fsm.evidence import Evidence
 from fsm.facts import ZERO, Asked, JobFacts
 from fsm.states import Asker
-from poller.answers import LINGER, Answers
+from poller.answers import Answers
 from poller.guests import Guests
 from poller.listeners import Listeners
 from poller.metrics import Metrics
@@ -47,9 +47,9 @@ class Poller:
         self.listeners = Listeners()
         self.last_heard: datetime | None = None  # when the VMA last answered anything
         self.last_error: str | None = None
-        self.tick, self.linger, self.spread = TICK, LINGER, True
+        self.tick, self.spread = TICK, True
         self._wake = asyncio.Event()
-        self._answers = Answers()
+        self.answers = Answers()
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._unsettled: set[str] = set()  # jobs with an answer that is not applied yet
         self._applying: asyncio.Task[list[Applied]] | None = None
@@ -162,7 +162,7 @@ class Poller:
             self._again(facts.job_id, RETRY, asked)
             return
         self._unsettled.add(facts.job_id)
-        self._answers.put(Answer(facts.job_id, facts.version, evidence, asked, loaded.polls))
+        self.answers.put(Answer(facts.job_id, facts.version, evidence, asked, loaded.polls))
 
     async def ask(self, facts: JobFacts) -> Evidence:
         """Ask the VMA about a job, beside the schedule."""
@@ -185,7 +185,7 @@ class Poller:
     async def apply_loop(self) -> None:
         """Apply answers as they come, as many in one transaction as have gathered, until cancelled."""
         while True:
-            batch = await self._answers.gather(self.linger)
+            batch = await self.answers.gather()
             self._applying = asyncio.create_task(self.apply(batch), name="apply batch")
             await asyncio.shield(self._applying)  # what is being written when we stop is settled all the same
 
@@ -263,7 +263,7 @@ class Poller:
             await asyncio.wait(under_way, timeout=patience)
         for task in self._asking.values():
             task.cancel()
-        if batch := self._answers.rest():
+        if batch := self.answers.rest():
             await self.apply(batch)
         self._reader.shutdown(wait=True)
         self._writer.shutdown(wait=True)

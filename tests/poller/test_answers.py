@@ -1,7 +1,6 @@
 """Answers gather before they are written, but nothing that matters waits; jobs are asked at moments of their own."""
 
 import asyncio
-from typing import Any
 
 import pytest
 from world import run
@@ -20,15 +19,15 @@ def answer(verdict: Verdict | str = "running", by: Asker = Asker.POLL, name: str
     return Answer(name, 1, make_evidence(verdict), Asked(by))
 
 
-def gathered(answers: list[Answer], linger: float = FOREVER, **later: Any) -> list[int]:
+def gathered(answers: list[Answer], linger: float = FOREVER) -> list[int]:
     """Sizes of batches, with all answers handed in before."""
 
     async def story() -> list[int]:
-        queue, sizes = Answers(), []
+        queue, sizes = Answers(linger), []
         for one in answers:
             queue.put(one)
         while sum(sizes) < len(answers):
-            sizes.append(len(await queue.gather(linger)))
+            sizes.append(len(await queue.gather()))
         assert queue.rest() == []
         return sizes
 
@@ -44,33 +43,59 @@ def test_what_is_there_is_one_batch_up_to_its_bound() -> None:
     "pressing",
     [
         answer("completed"), answer("failed"), answer("not_found"), answer("unreachable"), answer("unsettled"),
-        answer(by=Asker.STARTUP), answer(by=Asker.TRIGGER), answer(by=Asker.MONITOR), answer(by=Asker.OPERATOR),
+        answer("completed", by=Asker.STARTUP), answer("unintelligible"),
     ],
 )  # fmt: skip
-def test_whatever_may_move_a_job_or_is_waited_for_is_written_at_once(pressing: Answer) -> None:
+def test_whatever_may_move_a_job_is_written_at_once(monkeypatch: pytest.MonkeyPatch, pressing: Answer) -> None:
+    monkeypatch.setattr("poller.answers.LINGER", FOREVER)
+    monkeypatch.setattr("poller.answers.SOON", FOREVER)
     assert gathered([pressing]) == [1]
     assert gathered([answer(), answer(), pressing, answer()]) == [4], "with all that is there"
 
 
+@pytest.mark.parametrize("by", [Asker.STARTUP, Asker.TRIGGER, Asker.MONITOR, Asker.OPERATOR])
+def test_what_somebody_waits_for_is_written_sooner_than_what_nobody_does(
+    monkeypatch: pytest.MonkeyPatch, by: Asker
+) -> None:
+    monkeypatch.setattr("poller.answers.LINGER", FOREVER)
+    assert gathered([answer(), answer(by=by), answer()]) == [3]
+
+
 def test_news_of_progress_waits_for_others_but_not_for_long() -> None:
     async def story() -> tuple[int, int]:
-        queue = Answers()
+        queue = Answers(0.05)
         queue.put(answer())
-        waiting = asyncio.create_task(queue.gather(0.05))
+        waiting = asyncio.create_task(queue.gather())
         await asyncio.sleep(0)
         queue.put(answer())
         first = await waiting
         queue.put(answer())
-        return len(first), len(await queue.gather(0.01))
+        return len(first), len(await queue.gather())
 
     assert run(story()) == (2, 1)
 
 
-def test_an_answer_that_presses_ends_the_wait_of_those_before_it() -> None:
-    async def story() -> int:
-        queue = Answers()
+def test_nothing_is_gathered_where_nothing_is() -> None:
+    async def story() -> tuple[bool, int]:
+        queue = Answers(0.0)
         queue.put(answer())
-        waiting = asyncio.create_task(queue.gather(FOREVER))
+        await queue.gather()
+        waiting = asyncio.create_task(queue.gather())
+        await asyncio.sleep(0.01)
+        idle = not waiting.done()
+        queue.put(answer())
+        return idle, len(await waiting)
+
+    assert run(story()) == (True, 1)
+
+
+def test_an_answer_that_presses_ends_the_wait_of_those_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("poller.answers.LINGER", FOREVER)
+
+    async def story() -> int:
+        queue = Answers(FOREVER)
+        queue.put(answer())
+        waiting = asyncio.create_task(queue.gather())
         await asyncio.sleep(0)
         queue.put(answer("completed"))
         return len(await waiting)
@@ -93,9 +118,8 @@ def test_whoever_is_stopped_while_he_waits_for_more_loses_nothing() -> None:
         queue = Answers()
         for name in ("a", "b"):
             queue.put(answer(name=name))
-        waiting = asyncio.create_task(queue.gather(FOREVER))
+        waiting = asyncio.create_task(queue.gather())
         await asyncio.sleep(0)
-        assert len(queue) == 0, "it has taken them"
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         return [a.job_id for a in queue.rest()]

@@ -168,7 +168,7 @@ def test_answers_that_gather_while_one_batch_is_written_go_into_one_transaction(
             await until(lambda: written == [1])
             for job in rest:
                 us.service.wake(job)
-            await until(lambda: len(us.poller._answers) == len(rest))
+            await until(lambda: len(us.poller.answers) == len(rest))
             may_go.set()
             await us.settle()
 

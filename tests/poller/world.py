@@ -200,7 +200,7 @@ class Process:
         world.vma.observer = self.observer
         world.store._recall = Recall()  # a new process remembers nothing
         self.service = PollingService(world.store, world.vma, self.observer, ownership)
-        self.service.poller.tick = self.service.poller.linger = 0.0  # time stands still here
+        self.service.poller.tick = self.service.poller.answers.linger = 0.0  # time stands still here
         self.service.poller.spread = False
         self.poller, self.recovery, self.monitor = self.service.poller, self.service.recovery, self.service.monitor
 

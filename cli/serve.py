@@ -20,6 +20,7 @@ def serve(
 ) -> None:
     """Serve the API and poll the VMA until told to stop (SIGTERM)."""
     settings = load_settings(host=host, port=port, database_url=database_url, log_format=log_format)
+    gc.disable()  # until all is loaded: looking for garbage in it takes a tenth of a start
 
     import uvicorn  # noqa: PLC0415 # settings are checked before anything slow is loaded
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
@@ -57,6 +58,7 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE, 20, 50)
+    gc.enable()
 
 
 def _orderly(_signal: int, _frame: object) -> None:

@@ -7,7 +7,7 @@ from fsm.evidence import Evidence
 from fsm.facts import Asked
 
 
-class Answer(Struct, frozen=True):
+class Answer(Struct, frozen=True, gc=False):
     """What the VMA said of a job, and the version of the job it was asked for.
 
     `polls`: how many answers had been applied then. With it, an answer is dropped if another observer's came between.

@@ -33,7 +33,7 @@ _MOVED_LAST = (
 _CLEAR_ERROR = {"vma_error_classification": None, "vma_error_details": None}
 
 
-class Applied(Struct, frozen=True):
+class Applied(Struct, frozen=True, gc=False):
     """A decision that is committed, with the job it was taken on and when the job is asked next.
 
     `stored` is the job as it is now, if that is known without reading it.

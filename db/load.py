@@ -38,7 +38,7 @@ class PollingRow(NamedTuple):
     polled_by: str | None = None
 
 
-class Loaded(Struct, frozen=True):
+class Loaded(Struct, frozen=True, gc=False):
     """A job as stored, with its polling row (None if it has none)."""
 
     facts: JobFacts

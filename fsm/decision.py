@@ -36,7 +36,7 @@ _STARTS = {Effect.START_POLLING, Effect.RESTART_POLLING}
 _OUTCOME = {Kind.MOVE: Outcome.MOVED, Kind.STAY: Outcome.STAYED, Kind.IGNORE: Outcome.IGNORED}
 
 
-class Decision(Struct, frozen=True):
+class Decision(Struct, frozen=True, gc=False):
     """What `decide` concluded. `before` and `after` are the job; equal but for bookkeeping unless it moved."""
 
     event: Event | Recorded

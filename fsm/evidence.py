@@ -7,7 +7,7 @@ from msgspec import Struct
 from fsm.states import Verdict
 
 
-class KeyEntry(Struct, frozen=True, omit_defaults=True):
+class KeyEntry(Struct, frozen=True, omit_defaults=True, gc=False):
     """What the VMA's entry under one key said: enough to see later whether it changed.
 
     `absent` is an entry too: a key that was absent once and says "completed" later belongs to this run.
@@ -20,7 +20,7 @@ class KeyEntry(Struct, frozen=True, omit_defaults=True):
     percent: float | None = None
 
 
-class DiskEvidence(Struct, frozen=True, omit_defaults=True):
+class DiskEvidence(Struct, frozen=True, omit_defaults=True, gc=False):
     """What is known of one disk after this poll. Bytes; percent 0-100; None = the answer did not say."""
 
     disk_id: str
@@ -33,7 +33,7 @@ class DiskEvidence(Struct, frozen=True, omit_defaults=True):
     entry: KeyEntry | None = None  # of its export key, if that was asked and understood
 
 
-class Evidence(Struct, frozen=True, omit_defaults=True):
+class Evidence(Struct, frozen=True, omit_defaults=True, gc=False):
     """One poll of one job, boiled down. Rates in MiB/s, times aware UTC, `uptime` in seconds.
 
     `observer` names the process run that asked and `uptime` is how long it had been up by its own

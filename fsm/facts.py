@@ -15,7 +15,7 @@ ZERO = timedelta(0)
 DEFAULT_APPLIANCE = "default"  # that of the settings
 
 
-class Disk(Struct, frozen=True):
+class Disk(Struct, frozen=True, gc=False):
     """One disk of a job. `volume_id` is None until the workflow has recorded its volume; capacity in bytes."""
 
     disk_id: str
@@ -28,7 +28,7 @@ class Disk(Struct, frozen=True):
         return None if self.volume_id is None else f"migration-vol-{self.volume_id}"
 
 
-class JobFacts(Struct, frozen=True):
+class JobFacts(Struct, frozen=True, gc=False):
     """A job as stored. Times aware UTC, `percent` 0-100, bytes."""
 
     job_id: str
@@ -71,7 +71,7 @@ class JobFacts(Struct, frozen=True):
         return max(self.created_at, self.entered_at, self.heard_at or self.created_at)
 
 
-class Asked(Struct, frozen=True):
+class Asked(Struct, frozen=True, gc=False):
     """Who asks for an event, by name if it is a person, and why."""
 
     by: Asker = Asker.WORKFLOW
@@ -79,7 +79,7 @@ class Asked(Struct, frozen=True):
     reason: str | None = None
 
 
-class VmFacts(Struct, frozen=True):
+class VmFacts(Struct, frozen=True, gc=False):
     """What stands in the way of a new job of the VM; the verdict is that of asking the watched job now."""
 
     unfinished_job: str | None = None
@@ -87,7 +87,7 @@ class VmFacts(Struct, frozen=True):
     watched_verdict: Verdict | None = None
 
 
-class Situation(Struct, frozen=True, eq=False):
+class Situation(Struct, frozen=True, eq=False, gc=False):
     """All that a guard sees. The facts already include what the present evidence added.
 
     `said` is filled by the guards, so that none is judged twice in one situation.

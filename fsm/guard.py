@@ -12,7 +12,7 @@ from msgspec import Struct
 from fsm.facts import Situation
 
 
-class GuardVerdict(Struct, frozen=True):
+class GuardVerdict(Struct, frozen=True, gc=False):
     """One guard's answer. `flips_at` is the instant at which time alone changes it, if it ever does."""
 
     name: str

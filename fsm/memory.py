@@ -13,7 +13,7 @@ from fsm.states import Attention, State, Verdict
 ANSWERED_GAP = 120.0
 
 
-class Streak(Struct, frozen=True, omit_defaults=True):
+class Streak(Struct, frozen=True, omit_defaults=True, gc=False):
     """Like answers in a row.
 
     `since` survives a restart of ours; `count` and the span are what the present observer heard
@@ -40,7 +40,7 @@ class Streak(Struct, frozen=True, omit_defaults=True):
         return cls(since, evidence.observer, evidence.uptime, evidence.uptime)
 
 
-class Still(Struct, frozen=True, omit_defaults=True):
+class Still(Struct, frozen=True, omit_defaults=True, gc=False):
     """Since when bytes and percentage have not changed."""
 
     since: datetime
@@ -48,7 +48,7 @@ class Still(Struct, frozen=True, omit_defaults=True):
     percent: float | None
 
 
-class DiskMemory(Struct, frozen=True, omit_defaults=True):
+class DiskMemory(Struct, frozen=True, omit_defaults=True, gc=False):
     """What was last seen of one disk, and whether its end is proven. Proof is never taken back."""
 
     disk_id: str
@@ -60,7 +60,7 @@ class DiskMemory(Struct, frozen=True, omit_defaults=True):
     changed: bool = False  # the key was seen to change since the baseline
 
 
-class Memory(Struct, frozen=True, omit_defaults=True):
+class Memory(Struct, frozen=True, omit_defaults=True, gc=False):
     """All that was counted or timed for a rule."""
 
     not_found: Streak | None = None

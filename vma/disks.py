@@ -14,7 +14,7 @@ from vma.words import Meaning
 _UNSPOKEN: Final = {Kind.UNREACHABLE: Verdict.UNREACHABLE, Kind.UNINTELLIGIBLE: Verdict.UNINTELLIGIBLE}
 
 
-class Said(Struct, frozen=True):
+class Said(Struct, frozen=True, gc=False):
     """What one answer says of one disk. Bytes, percent 0-100; None = not said."""
 
     verdict: Verdict

@@ -9,7 +9,7 @@ from fsm.facts import Disk, JobFacts
 from fsm.memory import Memory
 
 
-class Question(Struct, frozen=True):
+class Question(Struct, frozen=True, gc=False):
     """A job as far as asking about it goes. `created_at` aware UTC."""
 
     job_id: str

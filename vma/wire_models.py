@@ -15,7 +15,7 @@ from vma.words import Meaning, may_be_left_standing, meaning_of
 EXCERPT: Final = 2000  # characters
 
 
-class Reply(Struct, frozen=True):
+class Reply(Struct, frozen=True, gc=False):
     """One HTTP response. `truncated` if the body was longer than we were willing to read."""
 
     status: int
@@ -48,7 +48,7 @@ class Kind(StrEnum):
     UNINTELLIGIBLE = "unintelligible"  # something came, but it says nothing about the key
 
 
-class DiskRow(Struct, frozen=True):
+class DiskRow(Struct, frozen=True, gc=False):
     """One row of `disk_progresses`. Bytes; percent 0-100; None = not said, or too odd to use."""
 
     disk_id: str
@@ -73,7 +73,7 @@ class DiskRow(Struct, frozen=True):
         return (self.bytes_transferred or 0) >= (self.total_bytes or 0) > 0
 
 
-class Answer(Struct, frozen=True):
+class Answer(Struct, frozen=True, gc=False):
     """What the VMA's reply under one key says. Bytes, MiB/s, seconds, percent 0-100, aware UTC; None = not said.
 
     All texts are bounded and free of control characters. `error` is the VMA's own reason if it says

@@ -45,12 +45,12 @@ class Recall:
 
     def _unchanged(self, connection: Connection, ids: Sequence[str], *, lock: bool) -> dict[str, Loaded]:
         """Those that are stored as they are remembered. With `lock`, all are locked in the order of their ids."""
-        known = {job_id: self._known.get(job_id) for job_id in ids}
-        asked = ids if lock else [job_id for job_id, one in known.items() if one is not None]
+        known = {job_id: one for job_id in ids if (one := self._known.get(job_id)) is not None}
+        asked = ids if lock and known else list(known)
         found = {}
         for some in chunks(asked):
             for job_id, *mark in connection.execute(_LOCKED_MARKS if lock else _MARKS, {"ids": some}):
-                one = known[job_id]
+                one = known.get(job_id)
                 if one is not None and mark == _mark(one):
                     found[job_id] = one
         return found

@@ -1,7 +1,7 @@
 """Transitions a second, persisted: `Store.answer` beside the raw driver, SQLModel and Django, on each database.
 
 Each completes jobs that replicate. The others only write state, version and a row of history with some JSON; ours
-reads everything a rule may know, decides, swaps state and version, writes the history row with its why, the VM context,
+holds what it remembers of the jobs since they were asked about against their rows, decides, swaps state and version, writes the history row with its why, the VM context,
 the disk, the polling row and the sample for the curve, and the database's guards check every row of it.
 
 Run: python benchmarks/persist.py [sqlite|postgresql|mariadb ...]
@@ -54,6 +54,7 @@ class Ours(Contender):
 
     def make(self, ids: Ids) -> None:
         self.made = dict(zip(ids, copies(Vm(self.store).replicate(), len(ids)), strict=True))
+        self.store.load(self.made.values())  # as the poller does before it asks
 
     def complete(self, ids: Ids) -> None:
         answers = [Answer(self.made[i], 4, evidence("completed", done=SIZE), POLL) for i in ids]

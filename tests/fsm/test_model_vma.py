@@ -250,13 +250,17 @@ def _stand(facts: JobFacts) -> tuple[State, Ending | None, int, datetime]:
     return facts.state, facts.ending, facts.version, facts.entered_at
 
 
-def test_no_life_of_a_vm_breaks_the_rules() -> None:
-    lives = settings(
-        max_examples=200,
-        stateful_step_count=50,
+def lives(examples: int, steps: int) -> settings:
+    """So many random lives, the same every time."""
+    return settings(
+        max_examples=examples,
+        stateful_step_count=steps,
         deadline=None,
         derandomize=True,
         database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )
-    run_state_machine_as_test(OneVm, settings=lives)
+
+
+def test_no_life_of_a_vm_breaks_the_rules() -> None:
+    run_state_machine_as_test(OneVm, settings=lives(200, 50))

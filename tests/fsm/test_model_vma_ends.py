@@ -113,6 +113,6 @@ class UnsettledVm(OneVm):
 def test_no_life_breaks_the_rules_and_together_they_go_over_every_edge(monkeypatch: pytest.MonkeyPatch) -> None:
     gone: Counter[str] = Counter()
     monkeypatch.setattr(vm_model, "event", lambda name: gone.update([name]))
-    for machine, examples, steps in ((OneVm, 60, 40), (EndedVm, 200, 10), (UnsettledVm, 40, 10)):
+    for machine, examples, steps in ((OneVm, 100, 40), (EndedVm, 300, 10), (UnsettledVm, 60, 12)):
         run_state_machine_as_test(machine, settings=lives(examples, steps))
     assert {edge.name for edge in EDGES} - gone.keys() == ONLY_UNDER_ANOTHER_POLICY

@@ -1,8 +1,9 @@
 """Transitions a second, persisted: `Store.answer` beside the raw driver, SQLModel and Django, on each database.
 
 Each completes jobs that replicate. The others only write state, version and a row of history with some JSON; ours
-holds what it remembers of the jobs since they were asked about against their rows, decides, swaps state and version, writes the history row with its why, the VM context,
-the disk, the polling row and the sample for the curve, and the database's guards check every row of it.
+holds what it remembers of the jobs since they were asked about against their rows, decides, swaps state and version,
+writes the history row with its why, the VM context, the disk, the polling row and the sample for the curve, and the
+database's guards check every row of it.
 
 Run: python benchmarks/persist.py [sqlite|postgresql|mariadb ...]
 """

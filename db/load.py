@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
 from typing import Final, NamedTuple
@@ -210,9 +209,8 @@ def _facts(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class PolledJob:
-    """One line of what must be polled."""
+class PolledJob(Struct, frozen=True, gc=False):
+    """One line of what must be polled. Of `polling` only `is_active` and `next_due_at` are read."""
 
     job_id: str
     watched: bool
@@ -225,9 +223,10 @@ def polled_jobs(connection: Connection) -> list[PolledJob]:
     must = or_(JOBS.c.status.in_([s.value for s in ACTIVE]), JOBS.c.watched.is_(True))
     joined = JOBS.outerjoin(POLLING, POLLING.c.job_id == JOBS.c.id)
     columns = (JOBS.c.id, JOBS.c.status, JOBS.c.appliance)
-    query = select(*columns, *POLLING.c).select_from(joined).where(must).order_by(JOBS.c.id)
+    turn = (POLLING.c.is_active, POLLING.c.next_due_at)
+    query = select(*columns, *turn).select_from(joined).where(must).order_by(JOBS.c.id)
     try:
-        return [_polled(row, None if row.job_id is None else polling_row(row)) for row in connection.execute(query)]
+        return [_polled(row, _turn(row.is_active, row.next_due_at)) for row in connection.execute(query)]
     except (ValueError, TypeError):
         rows = connection.execute(select(*columns).where(must).order_by(JOBS.c.id)).all()
         return [_polled(row, _polling_alone(connection, row.id)) for row in rows]
@@ -235,6 +234,10 @@ def polled_jobs(connection: Connection) -> list[PolledJob]:
 
 def _polled(row: Row, polling: PollingRow | None) -> PolledJob:  # type: ignore[type-arg]
     return PolledJob(row.id, row.status in ENDED, polling, row.appliance or DEFAULT_APPLIANCE)
+
+
+def _turn(is_active: bool | None, next_due_at: datetime | None) -> PollingRow | None:
+    return None if is_active is None else PollingRow(is_active, next_due_at=next_due_at)
 
 
 def _polling_alone(connection: Connection, job_id: str) -> PollingRow | None:

@@ -1,8 +1,12 @@
 """What was heard about a job, on its way into the store."""
 
+from typing import Self
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 from db.load import PollingRow
+from fsm.clock import ClockStep
 from fsm.evidence import Evidence
 from fsm.facts import Asked
 
@@ -18,6 +22,12 @@ class Answer(Struct, frozen=True, gc=False):
     evidence: Evidence
     asked: Asked
     polls: int | None = None
+
+    def known_at(self, steps: tuple[ClockStep, ...]) -> Self:
+        """The answer as it is to be judged by a clock that was set by all these steps since its observer started."""
+        if self.evidence.steps == steps:
+            return self
+        return replace(self, evidence=replace(self.evidence, steps=steps))
 
     def overtaken(self, polling: PollingRow | None) -> bool:
         """True if another observer's answer was applied since this one was asked for."""

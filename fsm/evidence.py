@@ -4,6 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from fsm.clock import ClockStep
 from fsm.states import Verdict
 
 
@@ -38,7 +39,7 @@ class Evidence(Struct, frozen=True, omit_defaults=True, gc=False):
 
     `observer` names the process run that asked and `uptime` is how long it had been up by its own
     monotonic clock: spans between answers are measured on it, so neither a stepped clock nor our own
-    downtime counts as silence of the VMA.
+    downtime counts as silence of the VMA. What is older than the observer is aged by the wall clock, without `steps`.
     """
 
     verdict: Verdict
@@ -64,3 +65,4 @@ class Evidence(Struct, frozen=True, omit_defaults=True, gc=False):
     retry_after: float | None = None  # seconds
     words: tuple[str, ...] = ()  # the raw status words, as received
     warnings: tuple[str, ...] = ()
+    steps: tuple[ClockStep, ...] = ()  # by which the observer's wall clock was set since it started

@@ -6,12 +6,12 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import astuple, force_setattr
 
+from fsm.clock import elapsed
 from fsm.evidence import Evidence
 from fsm.memory import Memory
 from fsm.policy import DEFAULT_POLICY, RecoveryPolicy
 from fsm.states import ACTIVE, SETUP, Asker, Ending, State, Verdict
 
-ZERO = timedelta(0)
 DEFAULT_APPLIANCE = "default"  # that of the settings
 
 
@@ -113,8 +113,8 @@ class Situation(Struct, frozen=True, eq=False, gc=False):
     __hash__ = None  # type: ignore[assignment]
 
     def age(self, since: datetime) -> timedelta:
-        """Wall-clock age, never negative."""
-        return max(self.now - since, ZERO)
+        """Age by the wall clock, without what it was set meanwhile; never negative."""
+        return elapsed(since, self.now, self.evidence.steps if self.evidence is not None else ())
 
     def observed_age(self, since: datetime) -> timedelta:
         """Age counted from the later of `since` and the observer's own start."""

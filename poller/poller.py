@@ -12,8 +12,9 @@ import structlog
 from db.apply import Applied
 from db.load import Loaded
 from db.store import Answer, Store
+from fsm.clock import ZERO
 from fsm.evidence import Evidence
-from fsm.facts import ZERO, Asked, JobFacts
+from fsm.facts import Asked, JobFacts
 from fsm.states import Asker
 from poller.answers import Answers
 from poller.guests import Guests
@@ -193,7 +194,9 @@ class Poller:
         """Apply answers; what could not be written is asked again: the VMA still knows it."""
         loop = asyncio.get_running_loop()
         try:
-            applied = await loop.run_in_executor(self._writer, self.store.answer, batch, self.observer.now())
+            now = self.observer.now()
+            batch = [answer.known_at(self.observer.steps) for answer in batch]
+            applied = await loop.run_in_executor(self._writer, self.store.answer, batch, now)
         except Exception as error:  # a full disk, a lost server: no verdict is lost, it will be asked for again
             log.error("answers cannot be written; these jobs are asked again", why=str(error)[:300], jobs=len(batch))
             applied, away = [], True

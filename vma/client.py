@@ -93,8 +93,8 @@ class VmaClient:
             evidence = compose(hearing, observer=self.observer.id, uptime=self.observer.uptime())
         except Exception as error:
             log.exception("asking the VMA about a job failed", job_id=question.job_id, appliance=self.name)
-            now, uptime = self.observer.now(), self.observer.uptime()
-            return unexpected(question, internal(error), observed_at=now, observer=self.observer.id, uptime=uptime)
+            nothing = Hearing(question, {}, self.observer.now(), self.observer.steps)
+            return unexpected(nothing, internal(error), observer=self.observer.id, uptime=self.observer.uptime())
         self.heard.note(self.name, question, hearing.answers.values(), evidence)
         return evidence
 
@@ -119,13 +119,13 @@ class VmaClient:
 
     async def _heard(self, question: Question) -> Hearing:
         answers: dict[str, Answer] = {}
-        hearing = Hearing(question, answers, self.observer.now())
+        hearing = Hearing(question, answers, self.observer.now(), self.observer.steps)
         while keys := next_keys(hearing):
             if len(keys) == 1:  # needs no task of its own
                 answers[keys[0]] = await self._answer(keys[0])
             else:
                 answers.update(zip(keys, await asyncio.gather(*map(self._answer, keys)), strict=True))
-            hearing = Hearing(question, answers, self.observer.now())
+            hearing = Hearing(question, answers, self.observer.now(), self.observer.steps)
         return hearing
 
     async def _answer(self, key: str) -> Answer:

@@ -11,7 +11,6 @@ The verdict on a job is the first of these that holds:
 7. otherwise: not found.
 """
 
-from datetime import datetime
 from typing import Final
 
 from fsm.evidence import DiskEvidence, Evidence
@@ -63,13 +62,22 @@ def compose(hearing: Hearing, *, observer: str, uptime: float) -> Evidence:
         refused=any(a.refused for a in answers.values()),
         retry_after=max((a.retry_after for a in answers.values() if a.retry_after is not None), default=None),
         words=tuple(dict.fromkeys(a.word for a in answers.values() if a.word)),
+        steps=hearing.steps,
         warnings=tuple(dict.fromkeys(w for a in answers.values() for w in a.warnings))[:MAX_WARNINGS],
     )
 
 
-def unexpected(question: Question, error: str, *, observed_at: datetime, observer: str, uptime: float) -> Evidence:
+def unexpected(hearing: Hearing, error: str, *, observer: str, uptime: float) -> Evidence:
     """The evidence when asking itself went wrong: it says nothing about the job."""
-    return Evidence(Verdict.UNINTELLIGIBLE, observed_at, observer, uptime, appliance=question.appliance, error=error)
+    return Evidence(
+        Verdict.UNINTELLIGIBLE,
+        hearing.observed_at,
+        observer,
+        uptime,
+        appliance=hearing.question.appliance,
+        error=error,
+        steps=hearing.steps,
+    )
 
 
 # --- the verdict ------------------------------------------------------------------------------------

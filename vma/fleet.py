@@ -10,7 +10,7 @@ import structlog
 from fsm.evidence import Evidence
 from vma.access import Access, AccessError
 from vma.client import Health, VmaClient, VmaLimits
-from vma.composite import Question, unexpected
+from vma.composite import Hearing, Question, unexpected
 from vma.observer import Observer
 from vma.wire_models import Generation
 
@@ -86,7 +86,8 @@ class Fleet:
         unknown = f"no appliance {question.appliance!r} is known: `oma-fsm appliances add` makes it so"
         why = self._broken.get(question.appliance, unknown)
         observer = self.observer
-        return unexpected(question, why, observed_at=observer.now(), observer=observer.id, uptime=observer.uptime())
+        nothing = Hearing(question, {}, observer.now(), observer.steps)
+        return unexpected(nothing, why, observer=observer.id, uptime=observer.uptime())
 
     async def health(self, name: str) -> Health | None:
         """Whether an appliance says that it is well; None if it is not known, or cannot be asked as configured."""

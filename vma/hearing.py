@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from fsm.clock import ClockStep, elapsed
 from fsm.facts import Disk
 from fsm.states import Verdict
 from vma.question import Question
@@ -25,6 +26,7 @@ class Hearing:
     question: Question
     answers: Mapping[str, Answer]
     observed_at: datetime
+    steps: tuple[ClockStep, ...] = ()  # of the observer's clock
     own: Answer | None = field(init=False)  # the answer under the job's own id, whatever it says; None if not asked
     own_known: Answer | None = field(init=False)  # the entry under the job's own id; it is never stale
     own_verdict: Verdict | None = field(init=False)  # running, completed or failed, as said there
@@ -117,4 +119,4 @@ class Hearing:
         if answer.start_time is None or answer.server_date is None:
             return False
         run_age = max(answer.server_date - answer.start_time, ZERO)
-        return run_age < self.observed_at - self.question.created_at
+        return run_age < elapsed(self.question.created_at, self.observed_at, self.steps)

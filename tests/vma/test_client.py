@@ -4,11 +4,8 @@ import asyncio
 import socket
 import time
 from collections.abc import Coroutine
-from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
 
-import httpx
 import pytest
 from raw_server import HOST, NOT_FOUND, RawServer, Say, hang, json_response, reset, response, say, serving
 from structlog.testing import capture_logs
@@ -21,7 +18,6 @@ from vma import wire
 from vma.client import Health, VmaClient, VmaLimits
 from vma.observer import Observer
 from vma.question import Question
-from vma.transport.request import message_of
 
 PATIENT = VmaLimits()
 QUICK = VmaLimits(connect=0.3, read=0.3, total=0.6, max_body=10_000)
@@ -379,37 +375,3 @@ def test_an_appliance_that_is_not_well_says_why(answer: Say | bytes, reachable: 
     found = health({"*": answer}, QUICK)
     assert (found.reachable, found.healthy) == (reachable, False)
     assert error in (found.error or "")
-
-
-# --- the observer -------------------------------------------------------------------------------------
-
-
-def test_an_observer_tells_its_uptime_by_the_monotonic_clock() -> None:
-    ticks = iter([100.0, 100.0, 131.5])
-    us = Observer(clock=lambda: NOW + timedelta(hours=1), monotonic=lambda: next(ticks))
-    assert (us.uptime(), us.uptime(), us.now()) == (0.0, 31.5, NOW + timedelta(hours=1))
-
-
-def test_every_observer_has_an_id_of_its_own() -> None:
-    assert len({Observer().id for _ in range(3)}) == 3
-    assert len(Observer().id) == 32
-
-
-def test_the_wall_clock_is_aware_utc() -> None:
-    assert Observer().now().utcoffset() == timedelta(0)
-
-
-@pytest.mark.parametrize("base", ["http://vma:9081", "http://vma/tunnel/7/"])
-@pytest.mark.parametrize("key", [JOB, EXPORT_A, "a/b", "../x", "ä ö%2F?#", "x\r\ny", "\ud800", "~._-"])
-def test_a_question_made_from_the_model_is_what_the_http_library_would_send(base: str, key: str) -> None:
-    client = client_of(base)
-    path = f"/api/v1/progress/{quote(key, safe='', errors='replace')}"
-    whole = httpx.Request("GET", base.rstrip("/") + path, headers=client._headers)
-    assert client._progress_of(key).message == message_of(whole)
-
-
-def test_a_name_that_is_not_quoted_is_no_request() -> None:
-    model = client_of("http://vma")._model
-    for name in ("", "a b", "a/b", "ä", "%zz", "x HTTP/1.1\r\nhost: other"):
-        with pytest.raises(httpx.LocalProtocolError, match="is not quoted"):
-            model.below(name)

@@ -1,0 +1,94 @@
+"""What a wall clock says has passed, less what it was set."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from builders import LONG_UP, NOW, answer, job, span
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from fsm.clock import ClockStep, elapsed
+from fsm.facts import Asked, JobFacts
+from fsm.machine import decide_on
+from fsm.memory import Memory, Still, Streak
+from fsm.states import Asker, Verdict
+
+POLL = Asked(Asker.POLL)
+FORWARD = ClockStep(NOW, NOW + span("2h"))
+BACK = ClockStep(NOW, NOW - span("1h"))
+
+
+@pytest.mark.parametrize(
+    ("since", "now", "steps", "passed"),
+    [
+        ("-10m", "0s", (), "10m"),
+        ("5m", "0s", (), "0s"),
+        ("-10m", "2h 5m", (FORWARD,), "15m"),
+        ("2h 1m", "2h 5m", (FORWARD,), "4m"),
+        ("-2h", "-55m", (BACK,), "2h 5m"),
+        ("-30m", "-55m", (BACK,), "35m"),
+        ("-30m", "-20m", (BACK,), "10m"),  # read before the step or after it? the lesser age
+        ("-10m", "1h", (FORWARD, ClockStep(NOW + span("2h"), NOW)), "1h 10m"),
+    ],
+)
+def test_time_passed(since: str, now: str, steps: tuple[ClockStep, ...], passed: str) -> None:
+    assert elapsed(at(since), at(now), steps) == length(passed)
+
+
+def length(written: str) -> timedelta:
+    """'2h 5m', '-30m'."""
+    total = sum((span(part.lstrip("-")) for part in written.split()), timedelta(0))
+    return -total if written.startswith("-") else total
+
+
+def at(written: str) -> datetime:
+    return NOW + length(written)
+
+
+@given(before=st.floats(0, 9000), after=st.floats(0, 9000), ahead=st.floats(-7200, 7200).filter(lambda s: abs(s) > 10))
+def test_no_step_makes_more_time_pass_than_did(before: float, after: float, ahead: float) -> None:
+    since = NOW - timedelta(seconds=before)
+    step = ClockStep(NOW, NOW + timedelta(seconds=ahead))
+    now = step.after + timedelta(seconds=after)
+    passed, told = timedelta(seconds=before + after), elapsed(since, now, (step,))
+    assert told <= passed + timedelta(microseconds=2)
+    if ahead > 0:
+        assert told >= passed - timedelta(microseconds=2), "nor less, unless an hour came twice"
+
+
+def _setup() -> JobFacts:
+    return job("attaching", entered="1m")
+
+
+def _silent() -> JobFacts:
+    ripe = Streak(NOW - span("2m"), LONG_UP.name, 0.0, 863_990.0, 9)
+    return job(heard="2m", memory=Memory(unreachable=ripe))
+
+
+def _settling() -> JobFacts:
+    return job(heard="1m", percent=95.0, memory=Memory(settling=Still(NOW - span("1m"), None, None)))
+
+
+def _garbled() -> JobFacts:
+    return job(memory=Memory(unintelligible_since=NOW - span("1m")))
+
+
+CASES = {
+    "not_found": (_setup, "setup_lost"),
+    "unreachable": (_silent, "silent"),
+    "unsettled": (_settling, "settled"),
+    "unintelligible": (_garbled, "garbled_long"),
+}
+
+
+@pytest.mark.parametrize("verdict", CASES)
+def test_no_verdict_comes_of_a_clock_that_was_set_forward(verdict: str) -> None:
+    make, rule = CASES[verdict]
+    facts, later = make(), NOW + span("2h")
+    told = replace(answer(Verdict(verdict), later, LONG_UP), uptime=864_000.0)
+    by_the_clock = decide_on(facts, told, later, asked=POLL)
+    known = decide_on(facts, replace(told, steps=(FORWARD,)), later, asked=POLL)
+    assert by_the_clock.edge == rule, "two hours that did pass"
+    assert known.edge != rule
+    assert not known.moved

@@ -186,6 +186,9 @@ class Replica:
         """The ids of the replicas that live, ours among them."""
         return {str(one.id) for one in self.others()} | {self.identity.id}
 
+    def members(self) -> None:
+        """No coordination server says who lives."""
+
     def release(self) -> None:
         """Leave: the others share out what we held."""
         with self._turn:

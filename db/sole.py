@@ -78,6 +78,9 @@ class Sole:
                   database=where)  # fmt: skip
         return False
 
+    def members(self) -> None:
+        """No coordination server says who lives."""
+
     def release(self) -> None:
         """Let go of the database."""
         with self._turn:

@@ -25,7 +25,7 @@ def test_a_single_service_lists_itself(play: Play) -> None:
     [
         ("sqlite:///oma.db", {"mode": "database"}, "needs PostgreSQL or MariaDB"),
         ("postgresql://host/oma", {"poll": False}, "needs replicas.mode = database"),
-        ("postgresql://host/oma", {"mode": "zookeeper"}, "Input should be 'single' or 'database'"),
+        ("postgresql://host/oma", {"mode": "zookeeper"}, "Input should be 'single', 'database' or 'tooz'"),
     ],
 )
 def test_settings_with_which_replicas_cannot_work_are_refused(url: str, replicas: dict[str, object], why: str) -> None:

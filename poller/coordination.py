@@ -161,25 +161,34 @@ class _Calls:
     def __init__(self, where: str) -> None:
         self._where = where
         self._turn = threading.Lock()
+        self._began = 0.0  # of the call under way
+        self._failed = ""  # why the last call did, that ended at all
 
     def run(self, work: Callable[[], T], patience: float) -> T:
-        """What the work gives back, or CoordinationAwayError, within so many seconds."""
-        deadline = time.monotonic() + patience
-        if not self._turn.acquire(timeout=patience):
-            raise CoordinationAwayError(self._where, "it has not answered yet")
+        """What the work gives back. CoordinationAwayError after so many seconds, at once if a call is stuck already."""
+        if not self._turn.acquire(timeout=max(self._began + patience - time.monotonic(), 0.0)):
+            raise self._away(f"no answer for {time.monotonic() - self._began:.0f} s")
+        self._began = time.monotonic()
         answer: Future[T] = Future()
         threading.Thread(target=self._work, args=(work, answer), name="coordination", daemon=True).start()
         try:
-            return answer.result(max(deadline - time.monotonic(), 0.0))
+            return answer.result(patience)
         except TimeoutError:
-            raise CoordinationAwayError(self._where, f"no answer within {patience:g} s") from None
+            raise self._away(f"no answer within {patience:g} s") from None
         except Exception as error:  # drivers raise what their clients do
-            raise CoordinationAwayError(self._where, str(error)[:200] or type(error).__name__) from error
+            raise self._away(self._failed) from error
+
+    def _away(self, why: str) -> CoordinationAwayError:
+        return CoordinationAwayError(self._where, why, self._failed)
 
     def _work(self, work: Callable[[], T], answer: Future[T]) -> None:
         try:
-            answer.set_result(work())
+            result = work()
         except BaseException as error:
+            self._failed = str(error)[:200] or type(error).__name__
             answer.set_exception(error)
+        else:
+            self._failed = ""
+            answer.set_result(result)
         finally:
             self._turn.release()

@@ -14,7 +14,7 @@ PACKAGES: Final = {  # what serves an URL of the scheme, by pip
 }
 _OF_ONE_HOST: Final = "it is of one host, and replicas are there for when a host is lost"
 _LOCKS_ONLY: Final = (
-    "tooz makes only locks of it and cannot tell who lives; its locks are what replicas.mode = database is"
+    "set replicas.mode = database, which shares the jobs by its locks; by tooz it cannot tell who lives"
 )
 UNFIT: Final = {
     "file": f"{_OF_ONE_HOST}; and it never forgets who died",

@@ -7,10 +7,13 @@ from typing import Final, Protocol
 
 
 class CoordinationAwayError(Exception):
-    """The coordination server does not say who lives."""
+    """The coordination server does not say who lives. `reason` is what the last call ended with, if any did."""
 
-    def __init__(self, where: str, why: str) -> None:
-        super().__init__(f"{where}: {why}")
+    def __init__(self, where: str, why: str, reason: str) -> None:
+        super().__init__(
+            f"{where}: {why}" + (f"; the last try ended with: {reason}" if reason not in ("", why) else "")
+        )
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class SharedOwnership:
         self._until = 0.0  # of the observer's uptime
         self._told = ""  # why we have no place, as it was logged last
         self._alone = False  # the coordination server is away for longer than we may believe what it said
+        self._reason = ""  # why it is, as it was logged last
         self._looks = 0
         self._left = False
 
@@ -89,12 +90,12 @@ class SharedOwnership:
     def _nobody_knows(self, began: float, error: CoordinationAwayError) -> tuple[Held, float]:
         if began < self._until and not self._alone:  # it may be back before that; or we were frozen while we looked
             return (self._held if self._trusted else Held(others=self._held.others)), self._until
-        if not self._alone:
+        if not self._alone or error.reason != self._reason:
             log.error("The coordination server is away: this replica asks about all jobs until it is back"
                       if self.polls else "The coordination server is away: who polls what is not known",
                       why=str(error))  # fmt: skip
-        self._alone = True
-        return (Held(mine=ALL) if self.polls else self._held), began + self._member.trust
+        self._alone, self._reason = True, error.reason
+        return (Held(mine=ALL) if self.polls else self._held), self._observer.uptime() + self._member.trust
 
     def _sign(self, shares: int) -> None:
         try:

@@ -66,7 +66,7 @@ class MemberRows:
 
         def put(connection: Connection) -> int:
             found = connection.execute(select(REPLICAS.c.slot, REPLICAS.c.id).where(REPLICAS.c.slot >= COORDINATED))
-            taken: dict[int, str] = dict(found.tuples().all())
+            taken: dict[int, str] = {row.slot: row.id for row in found}
             slot = self._choose(taken, living)
             connection.execute(delete(REPLICAS).where(REPLICAS.c.slot == slot, REPLICAS.c.id == taken.get(slot)))
             connection.execute(insert(REPLICAS).values(slot=slot, **row))

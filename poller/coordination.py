@@ -83,10 +83,12 @@ class Group:
         return {member.decode(): says or {} for member, says in found.items()}
 
     def _join(self, coordinator: "CoordinationDriver", name: bytes) -> None:
-        from tooz.coordination import MemberAlreadyExist  # noqa: PLC0415 # an extra
+        from tooz.coordination import GroupAlreadyExist, MemberAlreadyExist  # noqa: PLC0415 # an extra
 
+        with suppress(GroupAlreadyExist):  # not tooz's join_group_create, which waits a second between the two
+            coordinator.create_group(name).get()
         with suppress(MemberAlreadyExist):
-            coordinator.join_group_create(name, capabilities=self._says)
+            coordinator.join_group(name, self._says).get()
 
     def _started(self) -> "CoordinationDriver":
         if self._coordinator is None:

@@ -43,7 +43,9 @@ def refusal(url: str) -> str | None:
 
 def redacted(url: str) -> str:
     """The URL as it may be logged and shown."""
-    scheme, _, rest = url.partition("://")
+    scheme, colons, rest = url.partition("://")
+    if not colons:
+        return "(not a URL)"
     netloc, slash, more = re.fullmatch(r"([^/?#]*)([/?#]?)(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
     account, at, hosts = netloc.rpartition("@")
     user, colon, _ = account.partition(":")

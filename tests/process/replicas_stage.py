@@ -69,6 +69,11 @@ class Replicas:
         wanted = {process.pid: number for process, number in shares} | {guest.pid: 0 for guest in self.guests}
         return lambda: self.shares() == wanted
 
+    def shared_out(self) -> bool:
+        """True if all live, every share is somebody's, and nobody has more than a fair part."""
+        shares, polling = self.shares(), len(self.all) - len(self.guests)
+        return len(shares) == len(self.all) and sum(shares.values()) == 64 and max(shares.values()) <= -(-64 // polling)
+
     def asked_by(self, *processes: ServiceProcess) -> Callable[[], bool]:
         """True if the last answers about all jobs came to these processes, and to each of them."""
         wanted = {process.pid for process in processes}

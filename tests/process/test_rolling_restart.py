@@ -19,8 +19,7 @@ from vma.simulator.process import SimulatorProcess
 pytestmark = pytest.mark.process
 KINDS = [kind for kind in ("postgresql", "mariadb") if kind in kinds()][:1]
 NAMES = ("a", "b", "c")
-INTERVAL = 1.0  # seconds between two questions about a job, of these replicas
-LONGEST = 15 - (5 - INTERVAL)  # seconds: no job may be silent for more than 15 where it is asked about every 5
+LONGEST = 8.0  # seconds of silence: 15 where each job is asked about every 5; here it is every second, and takes 2
 MOVES = 6  # three that leave and three that come: each takes a job from one replica to another once at most
 QUESTION = re.compile(rb"GET /api/v1/progress/(\S+) ")
 

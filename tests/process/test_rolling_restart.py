@@ -58,6 +58,7 @@ def test_no_job_is_silent_or_asked_about_by_two_when_one_replica_after_the_other
 
         for name in NAMES:
             assert us[name].stop() == 0
+            us.all_asked(5)
             us[name].start()
             us.ready(us[name])
         look("the jobs are shared out again", us.shared_out)

@@ -40,7 +40,7 @@ class Group:
         self._coordinator: CoordinationDriver | None = None
         self._calls = _Calls(redacted(url))
         self._looked = time.monotonic()
-        self._make()  # so that a missing driver is told before anything is started
+        self._fresh: CoordinationDriver | None = self._make()  # now: a missing driver is told before anything starts
 
     def meet(self, name: str) -> Members:
         """Show that we live; all members of the group, ourselves among them. CoordinationAwayError."""
@@ -92,7 +92,7 @@ class Group:
 
     def _started(self) -> "CoordinationDriver":
         if self._coordinator is None:
-            coordinator = self._make()
+            coordinator, self._fresh = self._fresh or self._make(), None
             coordinator.start(start_heart=True)
             self._coordinator = coordinator
         return self._coordinator

@@ -187,10 +187,17 @@ class _Calls:
         try:
             result = work()
         except BaseException as error:
-            self._failed = str(error)[:200] or type(error).__name__
+            self._failed = _why(error)
             answer.set_exception(error)
         else:
             self._failed = ""
             answer.set_result(result)
         finally:
             self._turn.release()
+
+
+def _why(error: BaseException) -> str:
+    """What was said first, from the driver's error down to its client's; a name if nothing was."""
+    while not str(error) and error.__cause__ is not None:
+        error = error.__cause__
+    return str(error)[:200] or type(error).__name__

@@ -39,6 +39,7 @@ class SharedOwnership:
         self._until = 0.0  # of the observer's uptime
         self._told = ""  # why we have no place, as it was logged last
         self._alone = False  # the coordination server is away for longer than we may believe what it said
+        self._doubts = 0  # looks in a row that failed when nothing could be believed any more
         self._reason = ""  # why it is, as it was logged last
         self._looks = 0
         self._left = False
@@ -84,12 +85,15 @@ class SharedOwnership:
             return self._held, began + self._member.trust
         if self._alone:
             log.info("The coordination server answers again; the jobs are shared out", held=len(held.mine))
-        self._told, self._alone = "", False
+        self._told, self._alone, self._doubts = "", False, 0
         return held, began + self._member.trust
 
     def _nobody_knows(self, began: float, error: CoordinationAwayError) -> tuple[Held, float]:
         if began < self._until and not self._alone:  # it may be back before that; or we were frozen while we looked
             return (self._held if self._trusted else Held(others=self._held.others)), self._until
+        self._doubts += 1
+        if self._doubts == 1:  # right after we were frozen the first look may fail by that alone
+            return Held(others=self._held.others), self._until
         if not self._alone or error.reason != self._reason:
             log.error("The coordination server is away: this replica asks about all jobs until it is back"
                       if self.polls else "The coordination server is away: who polls what is not known",

@@ -55,6 +55,11 @@ class Story:
         self.clock.advance(after)
         return asyncio.run(self.owner.look())
 
+    def gone(self) -> None:
+        """The server is away for so long that nothing is believed any more."""
+        self.look(TRUST)
+        self.look()
+
     def owned(self) -> set[bool]:
         """What it says of jobs of all shares."""
         return {self.owner.owns(f"job-{n}") for n in range(1000)}
@@ -73,13 +78,14 @@ def test_what_was_ours_stays_ours_while_it_may_be_believed_and_then_everything_i
     for _ in range(4):
         assert replica.look() == Change(held=32)
     assert replica.owned() == {True, False}
+    assert replica.look() == Change(lost=HALF.mine)
     assert replica.look() == Change(gained=ALL, held=64)
     assert replica.owned() == {True}
 
 
 def test_it_asks_about_everything_without_a_gap_for_as_long_as_the_server_is_away(replica: Story) -> None:
     replica.member.away = ""
-    replica.look(TRUST)
+    replica.gone()
     replica.member.while_looking = lambda: replica.clock.advance(2)  # as long as a call may take
     for _ in range(10):
         assert replica.look() == Change(held=64)
@@ -88,7 +94,7 @@ def test_it_asks_about_everything_without_a_gap_for_as_long_as_the_server_is_awa
 
 def test_what_others_hold_is_given_back_when_the_server_answers(replica: Story) -> None:
     replica.member.away = ""
-    replica.look(TRUST)
+    replica.gone()
     replica.member.away = None
     assert replica.look() == Change(lost=HALF.others, held=32)
     assert replica.owned() == {True, False}
@@ -97,6 +103,7 @@ def test_what_others_hold_is_given_back_when_the_server_answers(replica: Story) 
 def test_one_that_begins_without_the_server_asks_about_everything() -> None:
     story = Story()
     story.member.away = ""
+    story.look()
     assert story.look() == Change(gained=ALL, held=64)
 
 
@@ -104,7 +111,8 @@ def test_one_that_only_answers_the_api_asks_about_nothing_all_the_same() -> None
     story = Story(polls=False)
     story.look()
     story.member.away = ""
-    assert story.look(TRUST) == Change()
+    story.gone()
+    assert story.look() == Change()
     assert story.owned() == {False}
     assert story.owner.elsewhere("job-1")
 
@@ -116,7 +124,9 @@ def test_one_that_was_frozen_while_it_looked_believes_nothing_until_it_has_looke
     with capture_logs() as logs:
         assert replica.look() == Change(lost=HALF.mine)
     assert (replica.owned(), logs) == ({False}, [])
-    replica.member.away, replica.member.while_looking = None, lambda: None
+    replica.member.away, replica.member.while_looking = "session expired", lambda: None
+    assert replica.look() == Change()
+    replica.member.away = None
     assert replica.look() == Change(gained=HALF.mine, held=32)
 
 
@@ -124,7 +134,7 @@ def test_it_says_once_that_the_server_is_away_again_when_it_learns_why_and_once_
     replica: Story,
 ) -> None:
     with capture_logs() as logs:
-        for reason in ("", "", "invalid password", "invalid password"):
+        for reason in ("", "", "", "invalid password", "invalid password"):
             replica.member.away = reason
             replica.look(TRUST)
         replica.member.away = None

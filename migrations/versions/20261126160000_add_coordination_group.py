@@ -4,8 +4,8 @@ import sqlalchemy as sa
 
 from migrations import steps
 
-revision = "20261126130000"
-down_revision = "20261126120000"
+revision = "20261126160000"
+down_revision = "20261126150000"
 
 GROUP = "coordination_group"
 

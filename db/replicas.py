@@ -17,6 +17,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine, delete, insert, text
 from sqlalchemy.exc import DBAPIError
 
+from db.coordinated import refuse_coordinated
 from db.engine import read, redacted
 from db.errors import LostSessionError, SecondProcessError, UnfitForReplicasError
 from db.roster import GUESTS, POLLERS, SERVE, SHARES, Server, servers, slot_names, sole_holder
@@ -102,6 +103,8 @@ class Replica:
         if self._serve in self._locks.held([self._serve]):
             raise SecondProcessError(redacted(self._engine.url), sole_holder(self._engine))
         self._refuse_other_shares()
+        if self._since is None:  # afterwards there is no time for that: others have our shares
+            refuse_coordinated(self._engine)
 
     def _take_slot(self) -> int:
         kind = POLLERS if self.polls else GUESTS

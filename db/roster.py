@@ -64,14 +64,15 @@ def servers(connection: Connection, members: Collection[str] | None = None) -> l
         for row in connection.execute(select(HOLDER))
     ]
     replicas = [
-        _coordinated(row, members) if row.slot >= COORDINATED else _replica("database", row, row.slot in alive)
+        coordinated(row, members) if row.slot >= COORDINATED else _replica("database", row, row.slot in alive)
         for row in connection.execute(select(REPLICAS).order_by(REPLICAS.c.slot))
     ]
     lone = [one for one in single if one.alive is not False or not replicas]
     return sorted(lone + replicas, key=lambda one: one.alive is False)
 
 
-def _coordinated(row: Row[Any], members: Collection[str] | None) -> Server:
+def coordinated(row: Row[Any], members: Collection[str] | None) -> Server:
+    """A replica by its row; `members` as for `servers`."""
     return _replica("tooz", row, None if members is None else row.id in members)
 
 

@@ -199,8 +199,9 @@ def test_there_are_no_more_replicas_than_places(join: Join, monkeypatch: pytest.
 
 @each_database
 def test_a_service_of_another_mode_is_refused_if_it_was_there_and_complained_of_if_it_comes(
-    join: Join, migrated: Engine
+    join: Join, migrated: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("db.coordinated.WATCH", 0.0)  # where it is not seen: by locks of another node of a cluster
     with claimed(migrated, "serving", 60) as sole:
         sole.sign(NOW)
         with pytest.raises(SecondProcessError, match="serving it since 2026-11-26 03:12:00Z"):

@@ -122,7 +122,7 @@ class Replica:
         if found is not None and found[1] == "ON":
             raise self._unfit(
                 "it is a node of a Galera cluster, where each node has locks of its own",
-                "Serve it by one process (replicas.mode = single)",
+                "Serve it by one process (replicas.mode = single), or by a coordination server (tooz)",
             )
 
     def _refuse_other_shares(self) -> None:

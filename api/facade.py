@@ -41,16 +41,14 @@ class OmaFsm:
     """The whole service without its web server. `start` and `stop` belong to one event loop."""
 
     def __init__(self, settings: Settings, *, observer: Observer | None = None) -> None:
-        """DatabaseUrlError, AccessError for a database or a VMA that cannot be reached as configured."""
+        """DatabaseUrlError, AccessError, CoordinationUrlError for what cannot be reached as configured."""
         self.settings = settings
         self.observer = observer or Observer()
         self.engine: Engine = make_engine(settings.database_url)
         self.store = Store(self.engine, settings.policy, timedelta(days=settings.keep_polls_days))
         self.fleet = Fleet(_limits(settings.vma), self.observer, settings.vma.hosts)
         self.appliances = Appliances(self.engine, self.fleet, _default(settings.vma), settings.vma.hosts)
-        self._place, ownership = place_of(
-            self.engine, self.observer, settings.replicas.mode, polls=settings.replicas.poll
-        )
+        self.place, ownership = place_of(self.engine, self.observer, settings.replicas)
         self.polling = PollingService(self.store, self.fleet, self.observer, ownership)
         self.fleet.listeners.append(self.polling.poller.is_back)
         self._claim: asyncio.Task[None] | None = None
@@ -84,19 +82,19 @@ class OmaFsm:
         SecondProcessError, UnfitForReplicasError, SchemaMismatch, NotAdoptedError; UnknownStatesError for jobs in
         states that this release does not have.
         """
-        self._place.take()
+        self.place.take()
         set_up(self.engine)
         require_current(self.engine)
         self.store.require_known_states()
         self.store.note_spec(self.observer.now())
-        self._place.sign(self.observer.now())
+        self.place.sign(self.observer.now())
 
     async def _keep_claim(self) -> None:
         """Show the database server that we live, and take a lost claim again."""
         while True:
             await asyncio.sleep(SILENCE / 4)
             try:
-                await asyncio.to_thread(self._place.check)
+                await asyncio.to_thread(self.place.check)
             except Exception:
                 log.exception("the claim to the database could not be looked at; it is tried again")
 
@@ -123,7 +121,7 @@ class OmaFsm:
 
     def close(self) -> None:
         """Let go of the database, after `stop` or after a `prepare` that no start followed."""
-        self._place.release()
+        self.place.release()
         self.engine.dispose()
 
     @property

@@ -44,6 +44,8 @@ def configure(level: str, form: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("httpx", "httpcore", "uvicorn.access", "alembic", "transitions"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    for repeats_what_we_say in ("tooz", "kazoo", "stevedore"):
+        logging.getLogger(repeats_what_we_say).setLevel(logging.CRITICAL)
 
 
 def _without_blanks(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -17,12 +17,14 @@ router = APIRouter(prefix="/api/v1/replicas", tags=["replicas"], dependencies=[D
 class ReplicaView(BaseModel):
     """A process that serves the database, or died serving it. Times in UTC."""
 
-    mode: str = Field(description="single or database")
+    mode: str = Field(description="single, database or tooz")
     id: str | None = Field(description="as `polled_by` and `run_by` name it; null in mode single")
     slot: int | None
     host: str
     pid: int
-    alive: bool | None = Field(description="it holds its lock now; null where only the operating system knows (SQLite)")
+    alive: bool | None = Field(
+        description="null where nobody can tell: on SQLite, and while the coordination server is away"
+    )
     polls: bool = Field(description="false: it only answers the API")
     shares: int | None = Field(description="of `of_shares`, when it was last seen")
     of_shares: int | None
@@ -49,5 +51,5 @@ class ReplicaList(BaseModel):
 @router.get("", responses=documented(503))
 async def list_replicas(service: Service) -> ReplicaList:
     """Who serves this database."""
-    found = await service.read(roster.servers)
+    found = await service.read(roster.servers, service.place.members())
     return ReplicaList(items=[ReplicaView.of(server, service.observer.id) for server in found])

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl, field_validator, mod
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from fsm.policy import RecoveryPolicy
+from poller.coordination_url import EXAMPLES, refusal
 
 CONFIG_VARIABLE = "OMA_FSM_CONFIG"
 DEFAULT_FILE = "oma-fsm.toml"
@@ -36,12 +37,29 @@ class VmaSettings(BaseModel):
 class ReplicaSettings(BaseModel):
     """How many processes serve one database, and what this one does among them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    mode: Literal["single", "database"] = Field(
-        "single", description="single: one process; database: several, which share the jobs by locks of the database"
+    mode: Literal["single", "database", "tooz"] = Field(
+        "single",
+        description="single: one process; database: several, which share the jobs by locks of the database;"
+        " tooz: several, which find each other at a coordination server",
     )
-    poll: bool = Field(True, description="false: this replica only answers the API (mode database)")
+    poll: bool = Field(True, description="false: this replica only answers the API (not in mode single)")
+    coordination_url: str | None = Field(
+        None, repr=False, description="mode tooz: Redis, etcd or ZooKeeper, as redis://:PASSWORD@HOST:6379"
+    )
+
+    @model_validator(mode="after")
+    def _can_coordinate(self) -> Self:
+        """Not of the field: what is wrong with a field is shown with its value, and this may hold a secret."""
+        if self.mode == "tooz":
+            if self.coordination_url is None:
+                raise ValueError(f"replicas.mode = tooz needs replicas.coordination_url: {EXAMPLES}")
+            if (why := refusal(self.coordination_url)) is not None:
+                raise ValueError(f"replicas.coordination_url: {why}")
+        elif self.coordination_url is not None:
+            raise ValueError("replicas.coordination_url is read in replicas.mode = tooz only")
+        return self
 
 
 class Settings(BaseSettings):
@@ -52,6 +70,7 @@ class Settings(BaseSettings):
         env_nested_delimiter="__",
         extra="forbid",
         frozen=True,
+        hide_input_in_errors=True,
         nested_model_default_partial_update=True,
     )
 
@@ -75,11 +94,17 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _replicas_can_work(self) -> Self:
-        if self.replicas.mode == "database" and self.database_url.startswith("sqlite"):
-            msg = "replicas.mode = database needs PostgreSQL or MariaDB: SQLite has no locks that replicas could share"
+        if self.replicas.mode != "single" and self.database_url.startswith("sqlite"):
+            msg = (
+                f"replicas.mode = {self.replicas.mode} needs PostgreSQL or MariaDB:"
+                " SQLite is one file, which one process serves"
+            )
             raise ValueError(msg)
         if self.replicas.mode == "single" and not self.replicas.poll:
-            msg = "replicas.poll = false needs replicas.mode = database: a single service that does not poll loses jobs"
+            msg = (
+                "replicas.poll = false needs replicas.mode = database or tooz:"
+                " a single service that does not poll loses jobs"
+            )
             raise ValueError(msg)
         return self
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from api.settings import CONFIG_VARIABLE, DEFAULT_FILE
 from cli.common import load_settings, out
 from fsm.guard import duration
+from poller import coordination_url
 
 
 def show(
@@ -50,12 +51,16 @@ def _written(value: Any) -> str:
     if isinstance(value, timedelta):
         return duration(value)
     if isinstance(value, str) and "://" in value:
-        from db.engine import redacted  # noqa: PLC0415 # slow import
-
-        return redacted(value)
+        return _redacted(value)
     if isinstance(value, tuple | bool):
         return json.dumps(value)
     return "" if value is None else str(value)
+
+
+def _redacted(url: str) -> str:
+    from db.engine import DRIVERS, redacted  # noqa: PLC0415 # slow import
+
+    return redacted(url) if url.split(":", 1)[0].split("+", 1)[0] in DRIVERS else coordination_url.redacted(url)
 
 
 def _toml(settings: BaseModel) -> Iterator[str]:

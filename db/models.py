@@ -5,6 +5,7 @@ from typing import Final
 from db.oma_tables import CbtHistory, OsseaVolume, ReplicationContext, ReplicationJob, VmDisk
 from db.own_tables import (
     Adoption,
+    CoordinationGroup,
     EventKey,
     GuardMode,
     JobHistory,
@@ -25,6 +26,7 @@ __all__ = [
     "METADATA",
     "Adoption",
     "CbtHistory",
+    "CoordinationGroup",
     "EventKey",
     "GuardMode",
     "JobHistory",

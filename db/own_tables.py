@@ -179,7 +179,7 @@ class ServiceHolder(Table, table=True):
 
 
 class ServiceReplica(Table, table=True):
-    """The replica that holds a slot, or held it last. Whether it lives is said by the slot's lock (db/replicas.py)."""
+    """The replica that holds a slot, or held it last. Who lives is said elsewhere (db/replicas.py, db/members.py)."""
 
     __tablename__ = "service_replicas"
     __table_args__ = (OPTIONS,)
@@ -193,6 +193,16 @@ class ServiceReplica(Table, table=True):
     of_shares: int = Field(sa_column=Column(Integer, nullable=False))  # into how many it divides all jobs
     since: datetime = Field(sa_column=time(nullable=False))
     seen_at: datetime = Field(sa_column=time(nullable=False))
+
+
+class CoordinationGroup(Table, table=True):
+    """The name by which the replicas of this database, and of no other, find each other; one row, made once."""
+
+    __tablename__ = "coordination_group"
+    __table_args__ = (OPTIONS,)
+
+    id: int = Field(1, sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    name: str = Field(sa_column=text(64, nullable=False))
 
 
 class VmaAppliance(Table, table=True):

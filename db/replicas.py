@@ -17,6 +17,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine, delete, insert, text
 from sqlalchemy.exc import DBAPIError
 
+from db.coordinated import refuse_coordinated
 from db.engine import read, redacted
 from db.errors import LostSessionError, SecondProcessError, UnfitForReplicasError
 from db.roster import GUESTS, POLLERS, SERVE, SHARES, Server, servers, slot_names, sole_holder
@@ -102,6 +103,8 @@ class Replica:
         if self._serve in self._locks.held([self._serve]):
             raise SecondProcessError(redacted(self._engine.url), sole_holder(self._engine))
         self._refuse_other_shares()
+        if self._since is None:  # afterwards there is no time for that: others have our shares
+            refuse_coordinated(self._engine)
 
     def _take_slot(self) -> int:
         kind = POLLERS if self.polls else GUESTS
@@ -119,7 +122,7 @@ class Replica:
         if found is not None and found[1] == "ON":
             raise self._unfit(
                 "it is a node of a Galera cluster, where each node has locks of its own",
-                "Serve it by one process (replicas.mode = single)",
+                "Serve it by one process (replicas.mode = single), or by a coordination server (tooz)",
             )
 
     def _refuse_other_shares(self) -> None:
@@ -185,6 +188,9 @@ class Replica:
     def living(self) -> set[str]:
         """The ids of the replicas that live, ours among them."""
         return {str(one.id) for one in self.others()} | {self.identity.id}
+
+    def members(self) -> None:
+        """No coordination server says who lives."""
 
     def release(self) -> None:
         """Leave: the others share out what we held."""

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Engine, delete, insert
 from sqlalchemy.exc import DBAPIError
 
+from db.coordinated import refuse_coordinated
 from db.engine import redacted, write
 from db.errors import SecondProcessError, UnwritableError
 from db.roster import SERVE, slot_names, sole_holder, told
@@ -52,7 +53,16 @@ class Sole:
         with self._turn:
             if not (self._mine and self._lock.held()) and not self._lock.take():
                 raise SecondProcessError(redacted(self._engine.url), sole_holder(self._engine))
+            if not self._mine:
+                self._refuse_coordinated()
             self._mine = True
+
+    def _refuse_coordinated(self) -> None:
+        try:
+            refuse_coordinated(self._engine)
+        except BaseException:
+            self._lock.drop()
+            raise
 
     def sign(self, now: datetime) -> None:
         """Leave word of who we are, for whoever is refused."""
@@ -77,6 +87,9 @@ class Sole:
         log.error("The claim to the database is lost: another process may serve it too; stop one of them",
                   database=where)  # fmt: skip
         return False
+
+    def members(self) -> None:
+        """No coordination server says who lives."""
 
     def release(self) -> None:
         """Let go of the database."""

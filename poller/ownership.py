@@ -2,7 +2,18 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Protocol
+
+
+class CoordinationAwayError(Exception):
+    """The coordination server does not say who lives. `reason` is what the last call ended with, if any did."""
+
+    def __init__(self, where: str, why: str, reason: str) -> None:
+        super().__init__(
+            f"{where}: {why}" + (f"; the last try ended with: {reason}" if reason not in ("", why) else "")
+        )
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +23,44 @@ class Change:
     gained: frozenset[int] = frozenset()
     lost: frozenset[int] = frozenset()
     held: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The shares that are ours, and those that are others'."""
+
+    mine: frozenset[int] = frozenset()
+    others: frozenset[int] = frozenset()
+
+
+class Member(Protocol):
+    """A replica among others, however they find each other. Its methods block."""
+
+    @property
+    def polls(self) -> bool:
+        """False for a replica that only answers the API."""
+
+    @property
+    def trust(self) -> float:
+        """Seconds after a look was begun for which what it showed is true: less than until others take our shares."""
+
+    def hold(self) -> Held:
+        """Show that we live, take and give shares.
+
+        CoordinationAwayError if nobody can know who lives; any other error means that all shares are lost.
+        """
+
+    def take(self) -> None:
+        """Take our place, unless we have it. SecondProcessError, UnfitForReplicasError."""
+
+    def sign(self, now: datetime, shares: int = 0) -> None:
+        """Leave word of who we are and how much we hold, for people."""
+
+    def release(self) -> None:
+        """Leave: the others share out what we held."""
+
+    def living(self) -> Collection[str]:
+        """The ids of the replicas that live, ours among them."""
 
 
 class Ownership(Protocol):

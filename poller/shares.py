@@ -1,23 +1,21 @@
-"""One replica of several: which shares of all jobs it should have, and what it has."""
+"""One replica of several: what of all jobs it may believe to be its own, and for how long."""
 
 import asyncio
 import zlib
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 import structlog
 
-from db.replicas import Replica, Seen
 from db.roster import SHARES
 from db.transactions import short
-from poller.ownership import Change
+from poller.ownership import Change, CoordinationAwayError, Held, Member
 from vma.observer import Observer
 
 log = structlog.get_logger(__name__)
-TRUST: Final = 8.0  # seconds after a look was begun for which what it showed is believed; less than db.replicas.SILENCE
 SIGN_EVERY: Final = 5  # looks
+ALL: Final = frozenset(range(SHARES))
 
 
 @lru_cache(maxsize=65536)
@@ -26,55 +24,38 @@ def share_of(job_id: str) -> int:
     return zlib.crc32(job_id.encode()) % SHARES
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a replica should do about its shares now."""
-
-    take: tuple[int, ...] = ()
-    give: tuple[int, ...] = ()
-
-
-def plan(seen: Seen, slot: int) -> Plan:
-    """Everybody keeps as many as a fair share rounded up; nobody waits for shares that nobody has.
-
-    Who takes begins elsewhere than the others do, so that two rarely want the same.
-    """
-    members = sorted(seen.pollers | {slot})
-    fair = -(-SHARES // len(members))
-    surplus = len(seen.mine) - fair
-    if surplus > 0:
-        return Plan(give=tuple(sorted(seen.mine)[-surplus:]))
-    first = members.index(slot) * fair
-    wanted = sorted(seen.free, key=lambda share: (share - first) % SHARES)
-    return Plan(take=tuple(wanted[:-surplus]) if surplus else ())
-
-
 class SharedOwnership:
-    """The shares that this replica holds, as it may believe: what a look showed, for eight seconds."""
+    """The shares that this replica holds, as it may believe: what a look showed, for some seconds.
+
+    While nobody can know who lives, every replica that polls asks about all jobs: that costs questions, and no job is
+    silent.
+    """
 
     shared = True
 
-    def __init__(self, replica: Replica, observer: Observer) -> None:
-        self._replica, self._observer = replica, observer
-        self._mine: frozenset[int] = frozenset()
-        self._others: frozenset[int] = frozenset()
+    def __init__(self, member: Member, observer: Observer) -> None:
+        self._member, self._observer = member, observer
+        self._held = Held()
         self._until = 0.0  # of the observer's uptime
         self._told = ""  # why we have no place, as it was logged last
+        self._alone = False  # the coordination server is away for longer than we may believe what it said
+        self._doubts = 0  # looks in a row that failed when nothing could be believed any more
+        self._reason = ""  # why it is, as it was logged last
         self._looks = 0
         self._left = False
 
     @property
     def polls(self) -> bool:
         """False for a replica that only answers the API."""
-        return self._replica.polls
+        return self._member.polls
 
     def owns(self, job_id: str) -> bool:
         """True if its share was ours when we last looked, and that is not long ago."""
-        return share_of(job_id) in self._mine and self._trusted
+        return share_of(job_id) in self._held.mine and self._trusted
 
     def elsewhere(self, job_id: str) -> bool:
         """True if another replica owned the job when we last looked."""
-        return share_of(job_id) in self._others
+        return share_of(job_id) in self._held.others
 
     @property
     def _trusted(self) -> bool:
@@ -82,36 +63,47 @@ class SharedOwnership:
 
     async def look(self) -> Change:
         """Confirm what is ours, take and give. If our session is lost all is lost at once, and another is begun."""
-        before, began = self._mine, self._observer.uptime()
-        try:
-            mine, others = await asyncio.to_thread(self._look)
-        except Exception as error:  # of whatever kind: the others may have our shares by now
-            mine, others = frozenset(), self._others
-            self._mine = mine
-            await asyncio.to_thread(self._rejoin, error)
-        else:
-            self._told = ""
+        before, began = self._held.mine, self._observer.uptime()
+        held, until = await self._hold(began)
         believed = before if self._trusted else frozenset()  # what went unasked while it was not believed is gained
-        self._mine, self._others, self._until = mine, others, began + TRUST
-        change = Change(mine - believed, before - mine, len(mine))
+        self._held, self._until = held, until
+        change = Change(held.mine - believed, before - held.mine, len(held.mine))
         self._looks += 1
         if change.gained or change.lost or self._looks % SIGN_EVERY == 0:
-            await asyncio.to_thread(self._sign, len(mine))
+            await asyncio.to_thread(self._sign, len(held.mine))
         return change
 
-    def _look(self) -> tuple[frozenset[int], frozenset[int]]:
-        seen = self._replica.look()
-        slot = self._replica.slot
-        if not self.polls or slot is None:
-            return frozenset(), seen.others
-        todo = plan(seen, slot)
-        self._replica.give_shares(todo.give)
-        taken = self._replica.take_shares(todo.take)
-        return (seen.mine - set(todo.give)) | taken, seen.others
+    async def _hold(self, began: float) -> tuple[Held, float]:
+        """What is held, and until when that may be believed."""
+        try:
+            held = await asyncio.to_thread(self._member.hold)
+        except CoordinationAwayError as error:
+            return self._nobody_knows(began, error)
+        except Exception as error:  # of whatever kind: the others may have our shares by now
+            self._held = Held(others=self._held.others)
+            await asyncio.to_thread(self._rejoin, error)
+            return self._held, began + self._member.trust
+        if self._alone:
+            log.info("The coordination server answers again; the jobs are shared out", held=len(held.mine))
+        self._told, self._alone, self._doubts = "", False, 0
+        return held, began + self._member.trust
+
+    def _nobody_knows(self, began: float, error: CoordinationAwayError) -> tuple[Held, float]:
+        if began < self._until and not self._alone:  # it may be back before that; or we were frozen while we looked
+            return (self._held if self._trusted else Held(others=self._held.others)), self._until
+        self._doubts += 1
+        if self._doubts == 1:  # right after we were frozen the first look may fail by that alone
+            return Held(others=self._held.others), self._until
+        if not self._alone or error.reason != self._reason:
+            log.error("The coordination server is away: this replica asks about all jobs until it is back"
+                      if self.polls else "The coordination server is away: who polls what is not known",
+                      why=str(error))  # fmt: skip
+        self._alone, self._reason = True, error.reason
+        return (Held(mine=ALL) if self.polls else self._held), self._observer.uptime() + self._member.trust
 
     def _sign(self, shares: int) -> None:
         try:
-            self._replica.sign(self._observer.now(), shares)
+            self._member.sign(self._observer.now(), shares)
         except Exception as error:  # people see old figures, no more
             log.warning("this replica's row cannot be written", why=str(error)[:200])
 
@@ -121,7 +113,7 @@ class SharedOwnership:
                       why=short(lost))  # fmt: skip
         try:
             if not self._left:
-                self._replica.take()
+                self._member.take()
         except Exception as error:  # the next look tries again
             self._say(short(error))
 
@@ -132,9 +124,9 @@ class SharedOwnership:
 
     async def leave(self) -> None:
         """Let the others have our shares now, not when our connection is missed."""
-        self._mine, self._until, self._left = frozenset(), 0.0, True
-        await asyncio.to_thread(self._replica.release)
+        self._held, self._until, self._left = Held(), 0.0, True
+        await asyncio.to_thread(self._member.release)
 
     def living(self) -> Collection[str]:
         """The ids of all replicas that live, ours among them."""
-        return self._replica.living()
+        return self._member.living()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from coordination_servers import no_redis
 from pictures import no_programs
 from servers import copy, empty, kinds, missing
 from sqlalchemy import Engine
@@ -14,17 +15,18 @@ from migrations import runner
 
 MISSING = missing()
 NO_PROGRAMS = no_programs()
+NO_REDIS = no_redis()
 
 
 def pytest_configure() -> None:
     """A pipeline that quietly tests one database of three would be worse than none."""
     if (left_out := _left_out()) and os.environ.get("CI") == "true":
-        raise pytest.UsageError(f"CI must test every database and every picture; {'; '.join(left_out)}")
+        raise pytest.UsageError(f"CI must test every database, coordination server and picture; {'; '.join(left_out)}")
 
 
 def pytest_report_header() -> list[str]:
     """What is not tested, before the run."""
-    return _left_out() or ["databases: all; pictures: drawn by Graphviz and Mermaid"]
+    return _left_out() or ["databases: all; coordination servers: Redis; pictures: drawn by Graphviz and Mermaid"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -34,7 +36,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _left_out() -> list[str]:
-    kinds_of = {"databases": MISSING, "pictures": NO_PROGRAMS}
+    kinds_of = {"databases": MISSING, "coordination servers": NO_REDIS, "pictures": NO_PROGRAMS}
     return [
         f"{what} NOT tested: " + "; ".join(f"{name} ({problem})" for name, problem in problems.items())
         for what, problems in kinds_of.items()

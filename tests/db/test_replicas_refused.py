@@ -1,5 +1,9 @@
 """What several replicas cannot work with is refused, with the reason."""
 
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from time import sleep as time_sleep
 from typing import Any
 
 import pytest
@@ -10,7 +14,8 @@ from sqlalchemy.pool import StaticPool
 
 from db import session_locks
 from db.errors import SecondProcessError, UnfitForReplicasError
-from db.replicas import Replica
+from db.members import MemberRows
+from db.replicas import Identity, Replica
 from db.session_locks import lock_name
 from db.sole import Sole, claimed
 
@@ -41,6 +46,30 @@ def test_replicas_that_divide_the_jobs_otherwise_are_refused_while_they_live(mig
         join("first")
     other.release()
     assert join("second").slot == 0
+
+
+@SERVERS
+@pytest.mark.parametrize("place", [Sole, lambda engine: Replica(engine, "by-locks")])
+def test_replicas_of_a_coordination_server_are_refused_while_they_live_and_forgotten_when_they_are_dead(
+    migrated: Engine, place: Callable[[Engine], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.coordinated.WATCH", 0.3)
+    monkeypatch.setattr("db.coordinated.LOOK", 0.05)
+    rows, me = MemberRows(migrated, Identity("coordinated"), polls=True), place(migrated)
+    rows.sign(NOW, 64, ["coordinated"])
+
+    def lives(seconds: float) -> None:
+        time_sleep(seconds)
+        rows.sign(NOW + timedelta(seconds=5), 64, ["coordinated"])
+
+    with monkeypatch.context() as patch:
+        patch.setattr("db.coordinated.time.sleep", lives)
+        with pytest.raises(SecondProcessError, match=rf"process {os.getpid()} .*mode tooz"):
+            me.take()
+    assert [s.alive for s in servers(migrated)] == [None], "and nobody else is there"
+    me.take()
+    assert servers(migrated) == []
+    me.release()
 
 
 @SERVERS

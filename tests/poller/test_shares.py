@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 
 from db.replicas import Seen
 from db.roster import POLLERS, SHARES
+from poller.by_locks import TRUST, ByLocks, plan
 from poller.ownership import Change
-from poller.shares import TRUST, SharedOwnership, plan, share_of
+from poller.shares import SharedOwnership, share_of
 
 ALL = frozenset(range(SHARES))
 
@@ -147,7 +148,7 @@ class OneReplica:
 
 
 def ownership(replica: OneReplica, clock: Clock) -> SharedOwnership:
-    return SharedOwnership(replica, clock.observer())  # type: ignore[arg-type]
+    return SharedOwnership(ByLocks(replica), clock.observer())  # type: ignore[arg-type]
 
 
 def look(owner: SharedOwnership) -> Change:

@@ -1,7 +1,8 @@
-"""A way to a database server that can be cut: to its clients the server is restarted, or was never up."""
+"""A way to a server that can be cut, and listened to: to its clients the server is restarted, or was never up."""
 
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -10,9 +11,10 @@ from sqlalchemy import make_url
 
 
 class Tunnel:
-    """Listens on a port of its own and passes everything on, while it is open."""
+    """Listens on a port of its own and passes everything on, while it is open; `heard` is told of each piece."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, heard: Callable[[bytes], None] = lambda _: None) -> None:
+        self._heard = heard
         target = make_url(url)
         self._target = (str(target.host), int(target.port or 0))
         self._listener: socket.socket | None = None
@@ -55,10 +57,10 @@ class Tunnel:
             for source, sink in ((client, server), (server, client)):
                 threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
 
-    @staticmethod
-    def _pass_on(source: socket.socket, sink: socket.socket) -> None:
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                self._heard(data)
                 sink.sendall(data)
         for end in (source, sink):
             with suppress(OSError):

@@ -1,5 +1,6 @@
 """The clocks of one run of our process: what is counted by which, and what happens when somebody sets one."""
 
+import asyncio
 from datetime import datetime, timedelta
 
 import pytest
@@ -7,7 +8,9 @@ from structlog.testing import capture_logs
 from vma_answers import EXPORT_A, GIB, NOW, A, absent, by_key, done, question
 
 from fsm.clock import ClockStep
+from fsm.evidence import Evidence
 from fsm.states import Verdict
+from vma.client import VmaClient
 from vma.composite import Hearing, compose
 from vma.observer import KEPT, Observer
 
@@ -83,3 +86,16 @@ def test_an_end_left_by_an_earlier_run_is_not_taken_for_this_job_s_because_our_c
 
     assert verdict(()) is Verdict.COMPLETED, "what an hour of the clock would do"
     assert verdict((step,)) is Verdict.NOT_FOUND
+
+
+def test_what_a_client_hears_says_by_what_our_clock_was_set() -> None:
+    clocks = Clocks()
+    clocks.pass_time(5, 3600)
+
+    async def story() -> Evidence:
+        client = VmaClient("http://127.0.0.1:9", observer=clocks.observer)
+        evidence = await client.ask(question(A))
+        await client.aclose()
+        return evidence
+
+    assert asyncio.run(story()).steps == clocks.observer.steps != ()

@@ -34,8 +34,14 @@ def load_settings(**given: object) -> Settings:
 
 
 def _given(value: object) -> str:
-    """The wrong value itself; not the whole section that a rule over several settings complains of."""
-    return f" (is {value!r})" if isinstance(value, str | int | float) else ""
+    """The wrong value, a URL without its password; not the section that a rule over several settings is about."""
+    if not isinstance(value, str | int | float):
+        return ""
+    if isinstance(value, str) and "://" in value:
+        from db.engine import redacted  # noqa: PLC0415 # slow import
+
+        value = redacted(value)
+    return f" (is {value!r})"
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

@@ -12,9 +12,13 @@ class MigrationError(StoreError):
 class SchemaMismatch(MigrationError):  # noqa: N818 - the name says it
     """Database and code want different schemas. `found` is None for a database that was never migrated."""
 
-    def __init__(self, database: str, found: str | None, wanted: str) -> None:
-        newer = found is not None and found > wanted
-        advice = "the database is newer: install the newer release" if newer else "run `oma-fsm db upgrade`"
+    def __init__(self, database: str, found: str | None, wanted: str, known: bool = True) -> None:
+        if not known:
+            newer = found is not None and found > wanted
+            release = "newer release" if newer else "release that made it: this one never had that schema"
+            advice = f"the database is {'newer' if newer else 'of another release'}: install the {release}"
+        else:
+            advice = "run `oma-fsm db upgrade`"
         super().__init__(f"{database} is at schema {found or 'none'}, this release wants {wanted}: {advice}")
         self.database, self.found, self.wanted = database, found, wanted
 

@@ -61,7 +61,7 @@ def _upgrade(connection: Connection, revision: str, adopted: bool | None) -> Non
     from alembic import command  # noqa: PLC0415 - slow import
 
     target = head() if revision == "head" else revision
-    _refuse_newer(connection)
+    _refuse_foreign(connection)
     found = _revision(connection)
     if target == head():
         _refuse_unguardable(connection, adopted)
@@ -91,7 +91,7 @@ def downgrade(engine: Engine, revision: str) -> None:
 
     _refuse_unknown(revision)
     with alone(engine) as connection:
-        _refuse_newer(connection)
+        _refuse_foreign(connection)
         if revision not in ("head", head()):
             guards.lift(connection)
         command.downgrade(_config(connection), revision)
@@ -129,7 +129,7 @@ def require_schema(engine: Engine) -> None:
     """
     found = current(engine)
     if found != head():
-        raise SchemaMismatch(redacted(engine.url), found, head())
+        raise SchemaMismatch(redacted(engine.url), found, head(), known=found is None or found in revisions())
     learn(engine)
 
 
@@ -240,7 +240,7 @@ def _refuse_unknown(revision: str) -> None:
         raise UnknownRevisionError(revision, known)
 
 
-def _refuse_newer(connection: Connection) -> None:
+def _refuse_foreign(connection: Connection) -> None:
     found = _revision(connection)
-    if found is not None and found > head():
-        raise SchemaMismatch(redacted(connection.engine.url), found, head())
+    if found is not None and found not in revisions():
+        raise SchemaMismatch(redacted(connection.engine.url), found, head(), known=False)

@@ -172,3 +172,18 @@ def test_a_named_settings_file_that_is_not_there_is_an_error(url: str, monkeypat
     monkeypatch.setenv("OMA_FSM_CONFIG", "/nowhere/oma-fsm.toml")
     refused = run("settings")
     assert (refused.exit_code, "/nowhere/oma-fsm.toml" in refused.output) == (2, True)
+
+
+def test_a_wrong_url_is_shown_without_its_password(url: str) -> None:
+    refused = CliRunner().invoke(app, ["doctor", "--database-url", "oracle://oma:hunter2@db.example/oma"])
+    assert refused.exit_code == 2
+    assert "oracle://oma:***@db.example/oma" in refused.output
+    assert "hunter2" not in refused.output
+
+
+def test_a_schema_of_another_release_is_a_message(job_id: str, url: str) -> None:
+    with make_engine(url).begin() as connection:
+        connection.exec_driver_sql("UPDATE oma_fsm_alembic_version SET version_num = '20261124180001'")
+    refused = CliRunner().invoke(app, ["db", "upgrade"])
+    assert refused.exit_code == 2
+    assert "install the release that made it" in refused.output.replace("\n", " ")

@@ -80,18 +80,24 @@ def test_an_older_database_says_what_to_run(engine: Engine) -> None:
     assert (mismatch.value.found, mismatch.value.wanted) == (RECOVERY, HEAD)
 
 
-def test_a_newer_database_asks_for_the_newer_release_and_is_left_alone(migrated: Engine) -> None:
+@pytest.mark.parametrize(
+    ("revision", "advice"),
+    [("20991231000000", "install the newer release"), ("20251003150001", "install the release that made it")],
+)
+def test_a_database_of_another_release_asks_for_that_and_is_left_alone(
+    migrated: Engine, revision: str, advice: str
+) -> None:
     version = table(VERSION_TABLE, column("version_num"))
     with write(migrated) as connection:
-        connection.execute(update(version).values(version_num="20991231000000"))
+        connection.execute(update(version).values(version_num=revision))
     for refused in (
         lambda: runner.require_current(migrated),
         lambda: runner.upgrade(migrated),
         lambda: runner.downgrade(migrated, "base"),
     ):
-        with pytest.raises(SchemaMismatch, match=r"20991231000000.*install the newer release"):
+        with pytest.raises(SchemaMismatch, match=rf"{revision}.*{advice}"):
             refused()
-    assert runner.current(migrated) == "20991231000000"
+    assert runner.current(migrated) == revision
 
 
 def test_a_current_database_passes_and_a_second_upgrade_changes_nothing(migrated: Engine) -> None:

@@ -68,12 +68,17 @@ class Fields:
     def text(self, name: str, limit: int = MAX_TEXT) -> str | None:
         """A text; None if absent, null or empty."""
         value = self._raw.get(name)
-        if value is not None and not isinstance(value, str):
+        if isinstance(value, str):
+            return clean(value.strip(), limit) or None
+        if value is not None:
             self._odd(name, value, "ignored")
-        return clean(value.strip(), limit) or None if isinstance(value, str) else None
+        return None
 
     def count(self, name: str) -> int | None:
         """A whole number from 0 up to int64; below 0 counts 0."""
+        value = self._raw.get(name)
+        if type(value) is int and 0 <= value <= INT64_MAX:  # as nearly always; true is no number
+            return value
         number = self._number(name)
         if number is None:
             return None
@@ -86,6 +91,9 @@ class Fields:
 
     def rate(self, name: str) -> float | None:
         """A number that cannot be negative."""
+        value = self._raw.get(name)
+        if type(value) is float and 0.0 <= value < math.inf:  # as nearly always
+            return value
         number = self._number(name)
         if number is not None and number < 0:
             self._odd(name, number, "ignored")
@@ -94,6 +102,9 @@ class Fields:
 
     def percent(self, name: str) -> float | None:
         """A percentage, clamped to 0-100."""
+        value = self._raw.get(name)
+        if type(value) is float and 0.0 <= value <= 100.0:  # as nearly always
+            return value
         number = self._number(name)
         if number is None:
             return None

@@ -39,7 +39,7 @@ class Hearing:
         known = self.own_known = own if own is not None and own.kind is Kind.KNOWN else None
         self.own_verdict = known.verdict if known is not None else None
         self.own_rows = known.disks if known is not None else ()
-        self._fresh = {id(d): self._found_fresh(d) for d in self.question.disks}
+        self._fresh = {id(d): self._found_fresh(d) if self.answers else None for d in self.question.disks}
         self.proven = frozenset(d.disk_id for d in self.question.disks if self._is_proven(d))
 
     @property

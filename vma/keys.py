@@ -19,16 +19,20 @@ def next_keys(hearing: Hearing) -> tuple[str, ...]:
     if any(a.kind is Kind.UNREACHABLE or a.refused or a.retry_after for a in answers.values()):
         return ()
     own = () if question.job_id in answers else (question.job_id,)
-    exports = tuple(key for key in _export_names(hearing) if key not in answers)
-    if question.memory.answering_key == "job" or not (exports or answers):
-        return own or (exports if _own_id_left_it_open(hearing) else ())
-    return exports or (own if _exports_left_it_open(hearing) else ())
+    if question.memory.answering_key == "job":
+        return own or (_exports(hearing) if _own_id_left_it_open(hearing) else ())
+    exports = _exports(hearing)
+    if exports or not answers:
+        return exports or own
+    return own if _exports_left_it_open(hearing) else ()
 
 
-def _export_names(hearing: Hearing) -> dict[str, None]:
+def _exports(hearing: Hearing) -> tuple[str, ...]:
+    """The export names of open disks that were not asked about yet."""
     if hearing.question.own_id_only:
-        return {}
-    return dict.fromkeys(d.export_name for d in hearing.unproven if d.export_name is not None)
+        return ()
+    names = dict.fromkeys(d.export_name for d in hearing.unproven if d.export_name is not None)
+    return tuple(name for name in names if name not in hearing.answers)
 
 
 def _own_id_left_it_open(hearing: Hearing) -> bool:

@@ -4,7 +4,8 @@ For each number of jobs (of two disks, each asked every five seconds) a database
 are started; when all jobs are asked as they should be, it is measured for a while. Prints polls a second, the processor
 time of all replicas together and per poll, the p99 of lateness (upper bound of its bucket), and resident memory.
 
-Run: python benchmarks/growth.py KIND REPLICAS JOBS…   (e.g. sqlite 1 100 1000 10000; postgresql 3 900 3000)
+Run: python benchmarks/growth.py KIND REPLICAS JOBS[@SECONDS]…   (e.g. sqlite 1 100 10000; postgresql 3 3000 30000@20)
+SECONDS: between two polls of a job, where the machine cannot do them all in five.
 """
 
 import os
@@ -26,15 +27,16 @@ from servers import empty  # noqa: E402
 
 from cli.demo.service import ServiceProcess  # noqa: E402
 
-SECONDS, INTERVAL = 30.0, 5.0
+SECONDS, INTERVAL, LOOK = 30.0, 5.0, 5.0
 PATIENCE = 120.0  # seconds until all are asked
 
 
 class Fleet:
     """Replicas that serve one database, and what they say of themselves together."""
 
-    def __init__(self, stack: ExitStack, folder: Path, url: str, vma_url: str, replicas: int) -> None:
-        mode = {"replicas__mode": "database"} if replicas > 1 else {}
+    def __init__(self, stack: ExitStack, folder: Path, url: str, vma_url: str, replicas: int, every: float) -> None:
+        mode: dict[str, object] = {"replicas__mode": "database"} if replicas > 1 else {}
+        mode["policy__poll_interval"] = f"{every:g}s"
         places = [folder / f"replica-{n}" for n in range(replicas)]
         for place in places:
             place.mkdir()
@@ -61,21 +63,21 @@ class Fleet:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             before = self.polls()[float("inf")]
-            time.sleep(INTERVAL)
-            if (self.polls()[float("inf")] - before) / INTERVAL > 0.97 * rate:
+            time.sleep(LOOK)
+            if (self.polls()[float("inf")] - before) / LOOK > 0.97 * rate:
                 return
         raise SystemExit(f"{rate:.0f} polls/s were not reached within {PATIENCE:.0f} s: more than this machine can do")
 
 
-def measure(kind: str, replicas: int, count: int) -> None:
+def measure(kind: str, replicas: int, count: int, every: float) -> None:
     """One number of jobs."""
     with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
         folder = Path(place)
         url = stack.enter_context(empty(kind, folder))
         fill(url, count, "job_id")
         vma = stack.enter_context(simulated_vma(folder, count, "job_id"))
-        fleet = Fleet(stack, folder, url, vma.url, replicas)
-        fleet.settle(count / INTERVAL)
+        fleet = Fleet(stack, folder, url, vma.url, replicas, every)
+        fleet.settle(count / every)
         before, (cpu, _), began = fleet.polls(), fleet.usage(), time.perf_counter()
         time.sleep(SECONDS)
         after, (spent, rss), took = fleet.polls(), fleet.usage(), time.perf_counter() - began
@@ -89,11 +91,11 @@ def measure(kind: str, replicas: int, count: int) -> None:
 
 def main() -> None:
     """Measure and print."""
-    kind, replicas, counts = sys.argv[1], int(sys.argv[2]), [int(word) for word in sys.argv[3:]]
+    kind, replicas, words = sys.argv[1], int(sys.argv[2]), [word.partition("@") for word in sys.argv[3:]]
     print(f"Python {platform.python_version()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f};"
           f" {kind}, replicas: {replicas}")  # fmt: skip
-    for count in counts:
-        measure(kind, replicas, count)
+    for count, _, every in words:
+        measure(kind, replicas, int(count), float(every or INTERVAL))
 
 
 if __name__ == "__main__":

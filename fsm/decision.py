@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fsm.evidence import Evidence
 from fsm.facts import Asked, JobFacts, Situation
@@ -147,6 +148,8 @@ def take(edge: Edge, seen: JobFacts, evidence: Evidence | None, asked: Asked, no
     if not _STARTS.isdisjoint(edge.effects):
         changes["polling_since"] = now
     changes |= _recovery(seen, edge, evidence, asked)
+    if edge.target is not None:
+        return replace(seen, **changes)
     return changed(seen, **changes) if changes else seen
 
 
@@ -157,7 +160,7 @@ def _move(edge: Edge, seen: JobFacts, now: datetime) -> dict[str, Any]:
         "entered_at": now,
         "ending": edge.ending,
         "watched": Effect.WATCH in edge.effects,
-        "memory": changed(seen.memory, **_memory_after_move(edge, seen)),
+        "memory": replace(seen.memory, **_memory_after_move(edge, seen)),
     }
     if edge.target is State.COMPLETED and edge.ending is Ending.CONFIRMED:  # an operator's word moves no bytes
         changes |= {"percent": 100.0, "bytes_transferred": max(seen.total_bytes, seen.bytes_transferred)}

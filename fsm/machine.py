@@ -59,6 +59,11 @@ class JobMachine(Machine):
 
     transition_cls = EdgeTransition
 
+    def callbacks(self, funcs: Iterable[Any], event_data: EventData) -> None:
+        """Call each: all of ours are functions that take the event, so none has to be looked up by its name."""
+        for func in funcs:
+            func(event_data)
+
 
 def _emit(event_data: EventData) -> None:
     cursor: Cursor = event_data.model  # type: ignore[assignment]

@@ -177,12 +177,13 @@ def _disk(old: DiskMemory, heard: DiskEvidence | None, *, setup: bool) -> DiskMe
     if heard is None:
         return old
     baseline = old.baseline or (heard.entry if setup else None)
+    done, total = heard.bytes_transferred, heard.total_bytes
     return DiskMemory(
         old.disk_id,
-        proven=old.proven or heard.proven,
-        bytes_transferred=old.bytes_transferred if heard.bytes_transferred is None else heard.bytes_transferred,
-        total_bytes=old.total_bytes if heard.total_bytes is None else heard.total_bytes,
-        unfinished=heard.unfinished if heard.verdict.knows_the_job else old.unfinished,
-        baseline=baseline,
-        changed=old.changed or (baseline is not None and heard.entry not in (None, baseline)),
+        old.proven or heard.proven,
+        old.bytes_transferred if done is None else done,
+        old.total_bytes if total is None else total,
+        heard.unfinished if heard.verdict.knows_the_job else old.unfinished,
+        baseline,
+        old.changed or (baseline is not None and heard.entry not in (None, baseline)),
     )

@@ -65,7 +65,9 @@ class Monitor:
         """One look: what was found, counted and repaired."""
         await self.heed_oma()
         scheduled = {e.job_id for e in self._poller.schedule}  # before the query: a job born since is no ghost
+        began = self._poller.observer.uptime()
         jobs = await asyncio.to_thread(self._poller.store.polled_jobs)
+        self._poller.poll_log.must((job.job_id for job in jobs), began)
         now = self._poller.observer.now()
         suspects = list(self._from_database(jobs, now))
         ours = {j.job_id for j in jobs if self._poller.guests.may_ask(j.job_id)}

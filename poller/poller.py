@@ -22,6 +22,7 @@ from poller.listeners import Listeners
 from poller.metrics import Metrics
 from poller.ownership import SOLE, Ownership
 from poller.phase import until_phase
+from poller.poll_log import UNLOGGED, PollLog
 from poller.report import report
 from poller.schedule import POLL, Schedule
 from poller.vmas import Behind, Vmas
@@ -39,10 +40,16 @@ class Poller:
     """Asks about every job of the schedule; `listeners` hear of each job asked about (None: nothing came of it)."""
 
     def __init__(
-        self, store: Store, client: Vmas, observer: Observer, metrics: Metrics, ownership: Ownership = SOLE
+        self,
+        store: Store,
+        client: Vmas,
+        observer: Observer,
+        metrics: Metrics,
+        ownership: Ownership = SOLE,
+        poll_log: PollLog = UNLOGGED,
     ) -> None:
         self.store, self.client, self.observer, self.metrics = store, client, observer, metrics
-        self.ownership = ownership
+        self.ownership, self.poll_log = ownership, poll_log
         self.schedule = Schedule()
         self.guests = Guests(ownership, self.schedule)
         self.listeners = Listeners()
@@ -65,6 +72,7 @@ class Poller:
     def put(self, job_id: str, asked: Asked = POLL, delay: float = 0.0) -> None:
         """Ask about a job after `delay` seconds: again and again if it is ours, else once."""
         self.guests.note(job_id)
+        self.poll_log.put(job_id, delay)
         self.schedule.put(job_id, self.observer.uptime() + delay, asked)
         self.metrics.scheduled.set(len(self.schedule))
         self._wake.set()
@@ -72,6 +80,7 @@ class Poller:
     def drop(self, job_id: str) -> None:
         """Ask about a job no more; who waits for a question that was not put yet hears that nothing came of it."""
         entry = self.schedule.get(job_id)
+        self.poll_log.left(job_id)
         self.schedule.drop(job_id)
         self._vain.pop(job_id, None)
         self.guests.forget(job_id)
@@ -118,6 +127,7 @@ class Poller:
             loaded = await self._read([job_id for job_id, _ in due])
         except Exception as error:  # the database is away: everything due stays due
             log.error("database cannot be read; polling waits for it", why=str(error)[:300], jobs=len(due))
+            self.poll_log.waits([job_id for job_id, _ in due], "database", RETRY)
             await asyncio.sleep(RETRY)
             for job_id, asked in due:
                 self._again(job_id, 0.0, asked)
@@ -138,6 +148,7 @@ class Poller:
             self._leave(job_id, asked)
             return
         if paused:
+            self.poll_log.waits([job_id], "paused", PAUSED)
             self._again(job_id, PAUSED, POLL)
             self.listeners.tell(job_id, None)
             return
@@ -156,10 +167,12 @@ class Poller:
 
     async def _question(self, loaded: Loaded, asked: Asked) -> None:
         facts = loaded.facts
+        self.poll_log.asks(loaded, asked)
         try:
             evidence = await self.ask(facts)
         except Exception:  # a client promises not to raise; if it does, the job must not be forgotten
             log.exception("a question failed; it is put again", job_id=facts.job_id)
+            self.poll_log.broken(loaded, RETRY)
             self._again(facts.job_id, RETRY, asked)
             return
         self._unsettled.add(facts.job_id)
@@ -205,6 +218,7 @@ class Poller:
         done = {a.decision.before.job_id: a for a in applied}
         for answer in batch:
             self._settle(answer, done.get(answer.job_id), away=away)
+        self.poll_log.settled(batch, done, self.schedule, away=away)
         return applied
 
     def _settle(self, answer: Answer, applied: Applied | None, *, away: bool) -> None:

@@ -95,7 +95,9 @@ class Recovery:
 
     async def _open(self, asked: Asked) -> Run:
         now, began = self._poller.observer.now(), self._poller.observer.uptime()
-        jobs = [job for job in await asyncio.to_thread(self._store.polled_jobs) if self._covers(asked, job.job_id)]
+        must = await asyncio.to_thread(self._store.polled_jobs)
+        self._poller.poll_log.must((job.job_id for job in must), began)
+        jobs = [job for job in must if self._covers(asked, job.job_id)]
         off = [j.job_id for j in jobs if j.polling is None or not j.polling.is_active]
         await asyncio.to_thread(self._store.start_polling, off, now)
         run_id = await asyncio.to_thread(self._store.open_run, now, asked, len(jobs), self._poller.observer.id)

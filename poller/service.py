@@ -12,6 +12,7 @@ from fsm.states import Asker
 from poller.metrics import Metrics
 from poller.monitor import Monitor
 from poller.ownership import SOLE, Ownership
+from poller.poll_log import UNLOGGED, PollLog
 from poller.poller import Poller
 from poller.recovery import Recovery
 from poller.sharing import Sharing
@@ -26,11 +27,18 @@ RESTART = 1.0  # seconds before a loop that failed is started again
 class PollingService:
     """Owns the loops. `start` returns at once: recovery goes on while the API already answers."""
 
-    def __init__(self, store: Store, client: Vmas, observer: Observer, ownership: Ownership = SOLE) -> None:
+    def __init__(
+        self,
+        store: Store,
+        client: Vmas,
+        observer: Observer,
+        ownership: Ownership = SOLE,
+        poll_log: PollLog = UNLOGGED,
+    ) -> None:
         self.store, self.client, self.observer = store, client, observer
         self.metrics = Metrics()
         self.ownership = ownership
-        self.poller = Poller(store, client, observer, self.metrics, ownership)
+        self.poller = Poller(store, client, observer, self.metrics, ownership, poll_log)
         self.sharing = Sharing(self.poller)
         self.recovery = Recovery(self.poller)
         self.monitor = Monitor(self.poller, store.policy)
@@ -44,6 +52,7 @@ class PollingService:
 
     def start(self) -> None:
         """Start recovery and the loops; a replica that only answers the API asks about what happened to it alone."""
+        self.poller.poll_log.began()
         loops: dict[str, Callable[[], Awaitable[None]]] = {
             "ask": self.poller.ask_loop,
             "apply": self.poller.apply_loop,
@@ -68,6 +77,7 @@ class PollingService:
         await self.poller.drain(DRAIN)
         await self.recovery.flush()
         await self.client.aclose()
+        self.poller.poll_log.ended()
         log.info("Polling stopped; every answer that came is written")
 
     # --- what the API asks for -------------------------------------------------------------------

@@ -1,0 +1,324 @@
+"""Reads poll logs back: was any job silent, asked twice at once, or moved by an answer that came too late?
+
+All runs are laid on one line of time: those of one boot of a machine by its monotonic clock, so that a wall clock
+that was set hides nothing; machines among each other by their wall clocks.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from heapq import heapify, heappop, merge
+from operator import itemgetter
+from typing import Final
+
+import msgspec
+
+from poller.poll_log import Asks, Began, Ended, Left, Line, Must, Put, Settled, Waits
+
+Logs = Callable[[], Iterable[Iterable[Line]]]  # one after another, from the beginning each time
+TURNS: Final = 4  # questions in turn by two runs that are more than a handing over
+TURNS_WITHIN: Final = 60.0  # seconds
+
+
+class Wrong(StrEnum):
+    """What can be wrong."""
+
+    GAP = "gap"  # a job was not asked about when its time had come
+    SILENT = "silent"  # a job that must be polled was never asked about
+    SLOW = "slow"  # a job was put off for longer than any rule allows
+    OVERLAP = "overlap"  # two questions about one job at once, or two runs that ask in turn
+    STALE = "stale"  # an answer was applied to a job that had moved on
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How late is too late, seconds."""
+
+    longest: float = 60.0  # the slowest pace of any rule: watch_interval, retry_after_max
+    allowance: float = 10.0  # beyond a job's time
+    handover: float = 15.0  # the same among several replicas: a frozen one is missed after 10 s
+    question: float = 8.0  # a question under way is given up after 6 s
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong with a job. `at`: when it was seen, by the wall clock; `since`, `until` in log time."""
+
+    wrong: Wrong
+    job: str
+    at: datetime
+    says: str
+    since: float
+    until: float
+
+
+@dataclass(slots=True)
+class Report:
+    """What a check came to."""
+
+    findings: list[Finding] = field(default_factory=list)
+    jobs: int = 0
+    questions: int = 0
+    runs: int = 0
+    since: datetime | None = None
+    until: datetime | None = None
+    left_out: int = 0  # lines of runs whose beginning is not there
+
+
+@dataclass(slots=True)
+class _Run:
+    """A process run: log time is `base` + uptime. `last`: of its last line."""
+
+    id: str
+    base: float
+    began: float
+    last: float = 0.0
+
+
+@dataclass(slots=True)
+class _Job:
+    """What is known of one job at a moment of the log."""
+
+    due: float | None = None  # when it is to be asked next; None: not expected, or being asked
+    by: float | None = None  # until when at the latest
+    asked: float | None = None  # when it was asked last
+    asker: str | None = None
+    flights: dict[str, float] = field(default_factory=dict)  # run → since when its question is under way
+    over: float | None = None  # since when nothing must be asked any more
+    applied: str | None = None  # the run whose answer was applied last
+    turns: deque[tuple[str, float]] = field(default_factory=lambda: deque(maxlen=TURNS))
+
+    def expect(self, due: float, late: float) -> None:
+        self.due, self.by = due, due + late
+
+    def forget(self) -> None:
+        self.due = self.by = None
+
+
+def check_files(paths: Iterable[str], limits: Limits | None = None) -> Report:
+    """What is wrong in the logs of one database's processes. OSError, msgspec.DecodeError."""
+    paths = list(paths)
+    return check(lambda: (read_file(path) for path in paths), limits)
+
+
+def check(logs: Logs, limits: Limits | None = None) -> Report:
+    """What is wrong in these logs."""
+    return Checker(_Logs(logs), limits or Limits()).run()
+
+
+def read_file(path: str) -> Iterator[Line]:
+    """The lines of a log; a last line that was cut off by a kill is left out."""
+    decode = msgspec.json.Decoder(Line).decode
+    with open(path, "rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield decode(line)
+
+
+class _Logs:
+    """Lines of all logs, each with its log time, in order; read twice, since a killed run does not say that it ends."""
+
+    def __init__(self, logs: Logs) -> None:
+        self._logs = logs
+        self.runs: dict[str, _Run] = {}
+        self.left_out = 0
+        self.zero: datetime | None = None  # the wall clock at log time 0
+        self._boots: dict[str, float] = {}  # log time of each boot's monotonic zero
+        for log in logs():
+            for line in log:
+                self._note(line)
+
+    def _note(self, line: Line) -> None:
+        if isinstance(line, Began):
+            self._begin(line)
+        run = self.runs.get(line.run)
+        if run is None:
+            self.left_out += 1
+        else:
+            run.last = max(run.last, run.base + line.up)
+
+    def _begin(self, line: Began) -> None:
+        at = datetime.fromisoformat(line.at) - timedelta(seconds=line.up)
+        self.zero = self.zero or at
+        boot = self._boots.setdefault(line.boot, (at - self.zero).total_seconds() - line.monotonic)
+        base = boot + line.monotonic
+        self.runs[line.run] = _Run(line.run, base, base + line.up)
+
+    def __iter__(self) -> Iterator[tuple[float, _Run, Line]]:
+        return merge(*(self._timed(log) for log in self._logs()), key=itemgetter(0))
+
+    def _timed(self, log: Iterable[Line]) -> Iterator[tuple[float, _Run, Line]]:
+        for line in log:
+            run = self.runs.get(line.run)
+            if run is not None:
+                yield run.base + line.up, run, line
+
+    def wall(self, at: float) -> datetime:
+        """Log time as the wall clock of the first run would show it."""
+        assert self.zero is not None  # noqa: S101 # there is no log time without a first run
+        return self.zero + timedelta(seconds=at)
+
+
+class Checker:
+    """Goes through the lines once."""
+
+    def __init__(self, logs: _Logs, limits: Limits) -> None:
+        self._logs, self._limits = logs, limits
+        self.report = Report(runs=len(logs.runs), left_out=logs.left_out)
+        self._jobs: dict[str, _Job] = {}
+        self._up: set[str] = set()
+        self._ends = [(run.last, run.id) for run in logs.runs.values()]
+        heapify(self._ends)
+
+    def run(self) -> Report:
+        """All that is wrong."""
+        end = 0.0
+        for now, run, line in self._logs:
+            self._until(now)
+            _RULES[type(line)](self, now, run, line)
+            end = now
+        self._close(end)
+        self.report.jobs = len(self._jobs)
+        if self._logs.zero is not None:
+            self.report.since, self.report.until = self._logs.zero, self._logs.wall(end)
+        return self.report
+
+    def _job(self, job_id: str) -> _Job:
+        return self._jobs.setdefault(job_id, _Job())
+
+    @property
+    def _late(self) -> float:
+        return self._limits.allowance if len(self._up) < 2 else self._limits.handover
+
+    def _say(self, wrong: Wrong, job_id: str, since: float, now: float, says: str) -> None:
+        self.report.findings.append(Finding(wrong, job_id, self._logs.wall(now), says, since, now))
+
+    # --- runs ------------------------------------------------------------------------------------
+
+    def _until(self, now: float) -> None:
+        """Runs of which nothing more is heard are over."""
+        while self._ends and self._ends[0][0] < now:
+            self._over(*heappop(self._ends))
+
+    def _over(self, at: float, run: str) -> None:
+        if run not in self._up:
+            return
+        alone = self._up == {run}
+        for job_id, job in self._jobs.items():
+            if alone:
+                self._look(job_id, job, at)
+                job.forget()
+            elif job.asker == run and job.due is not None:
+                job.by = max(job.by or 0.0, at + self._limits.handover)
+            elif job.flights.pop(run, None) is not None:
+                job.expect(at, self._limits.handover)
+            job.flights.pop(run, None)
+        self._up.discard(run)
+
+    def _began(self, now: float, run: _Run, line: Began) -> None:
+        self._up.add(run.id)
+
+    def _ended(self, now: float, run: _Run, line: Ended) -> None:
+        self._over(now, run.id)
+
+    # --- who is expected ---------------------------------------------------------------------------
+
+    def _must(self, now: float, run: _Run, line: Must) -> None:
+        read, listed = run.base + line.read, set(line.jobs)
+        for job_id in line.jobs:
+            job = self._job(job_id)
+            if job.by is None and not job.flights and (job.over is None or job.over < read):
+                job.expect(now, self._late)
+        for job_id, job in self._jobs.items():
+            if job_id not in listed and job.due is not None and (job.asked or 0.0) < read:
+                job.forget()
+
+    def _put(self, now: float, run: _Run, line: Put) -> None:
+        job = self._job(line.job)
+        if not job.flights and (job.due is None or now + line.delay < job.due):
+            job.expect(now + line.delay, self._late)
+
+    def _left(self, now: float, run: _Run, line: Left) -> None:
+        job = self._job(line.job)
+        self._look(line.job, job, now)
+        job.forget()
+
+    def _waits(self, now: float, run: _Run, line: Waits) -> None:
+        for job_id in line.jobs:
+            self._job(job_id).expect(now + line.pause, self._late)
+
+    # --- questions and answers ---------------------------------------------------------------------
+
+    def _asks(self, now: float, run: _Run, line: Asks) -> None:
+        self.report.questions += 1
+        job = self._job(line.job)
+        self._look(line.job, job, now)
+        since = job.flights.get(run.id)
+        if since is not None and now - since < self._limits.question:
+            self._say(Wrong.OVERLAP, line.job, since, now, f"asked again by {run.id} while a question is under way")
+        if not line.guest:
+            self._turn(line.job, job, run.id, now)
+        job.flights[run.id], job.asked, job.over = now, now, None
+        job.expect(now + self._limits.longest, self._limits.allowance)
+
+    def _turn(self, job_id: str, job: _Job, run: str, now: float) -> None:
+        if job.asker != run:
+            job.turns.append((run, now))
+            runs = [by for by, _ in job.turns]
+            if len(runs) == TURNS and runs[:2] == runs[2:] and now - job.turns[0][1] < TURNS_WITHIN:
+                self._say(Wrong.OVERLAP, job_id, job.turns[0][1], now, f"{runs[0]} and {runs[1]} ask in turn")
+        job.asker = run
+
+    def _look(self, job_id: str, job: _Job, now: float) -> None:
+        if job.by is None or job.due is None or now <= job.by:
+            return
+        late = f"due {now - job.due:.1f} s ago"
+        if job.asked is None:
+            self._say(Wrong.SILENT, job_id, job.due, now, f"{late} and not asked about before")
+        else:
+            self._say(Wrong.GAP, job_id, job.due, now, f"{late}; last asked about {now - job.asked:.1f} s ago")
+
+    def _settled(self, now: float, run: _Run, line: Settled) -> None:
+        job = self._job(line.job)
+        began = job.flights.pop(run.id, None)
+        if line.became == "applied":
+            self._applied(now, run, line, job, began or now)
+        if line.over:
+            job.over = now
+        if line.pause is None:
+            job.forget()
+        elif began is not None or line.became == "applied":
+            self._pause(now, line, job)
+
+    def _pause(self, now: float, line: Settled, job: _Job) -> None:
+        pause = line.pause or 0.0
+        if pause > self._limits.longest + 1.0:
+            self._say(Wrong.SLOW, line.job, now, now, f"put off for {pause:.0f} s after {line.verdict}")
+        job.expect(now + min(pause, self._limits.longest), self._late)
+
+    def _applied(self, now: float, run: _Run, line: Settled, job: _Job, began: float) -> None:
+        if line.was != line.version:
+            says = f"asked for at version {line.version}, applied at version {line.was}"
+            self._say(Wrong.STALE, line.job, began, now, says)
+        elif line.polls is not None and line.had != line.polls and job.applied not in (None, run.id):
+            says = f"applied by {run.id} though {job.applied} had asked since"
+            self._say(Wrong.STALE, line.job, began, now, says)
+        job.applied = run.id
+
+    def _close(self, now: float) -> None:
+        for job_id, job in self._jobs.items():
+            self._look(job_id, job, now)
+
+
+_RULES: Final[dict[type, Callable[..., None]]] = {
+    Began: Checker._began,
+    Ended: Checker._ended,
+    Must: Checker._must,
+    Put: Checker._put,
+    Left: Checker._left,
+    Asks: Checker._asks,
+    Settled: Checker._settled,
+    Waits: Checker._waits,
+}

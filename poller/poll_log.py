@@ -1,0 +1,242 @@
+"""An append-only log of every question: who asked about which job, when, what was said, what became of the answer.
+
+One line of JSON each. `poller.poll_check` reads it back and finds jobs that nobody asked about.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from db.apply import Applied
+from db.load import Loaded
+from db.store import Answer
+from fsm.facts import Asked
+from poller.ownership import SOLE, Ownership
+from poller.schedule import Schedule
+from vma.observer import Observer
+
+log = structlog.get_logger(__name__)
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Record(msgspec.Struct, omit_defaults=True, kw_only=True, tag_field="is", tag=str.lower):
+    """One line. `run`: the process run that wrote it; `up`: its seconds of uptime then."""
+
+    run: str
+    up: float
+
+
+class Began(Record):
+    """A process run began. `at`: the wall clock; `monotonic`: the clock that all runs of one `boot` share, seconds."""
+
+    at: str
+    monotonic: float
+    boot: str
+
+
+class Ended(Record):
+    """It stopped in order. A run that was killed just says nothing more."""
+
+
+class Must(Record):
+    """By the database, read at `read`, these jobs must be polled, by whomever."""
+
+    read: float
+    jobs: list[str]
+
+
+class Put(Record):
+    """A job came into the schedule of this run, to be asked about in `delay` seconds."""
+
+    job: str
+    delay: float = 0.0
+
+
+class Left(Record):
+    """A job left the schedule of this run."""
+
+    job: str
+
+
+class Asks(Record):
+    """A question. `polls`: answers applied by then; `guest`: another replica's job to which something happened here."""
+
+    job: str
+    version: int
+    polls: int
+    by: str = "poll"
+    guest: bool = False
+
+
+class Settled(Record):
+    """What became of a question: `applied`, `dropped` (the job moved, or another replica was quicker), `away` (the
+    database took nothing), `broken` (asking itself failed).
+
+    `heard`: uptime at which it was answered. `version`, `polls`: what they were when it was asked; `was`, `had`: what
+    they were when it was applied. `pause`: seconds until the next question; None: none is to come. `state`: after it.
+    """
+
+    job: str
+    became: str
+    version: int
+    polls: int | None = None  # of a question that was put beside the schedule it is not known
+    heard: float | None = None
+    verdict: str | None = None
+    was: int | None = None
+    had: int | None = None
+    state: str | None = None
+    over: bool = False
+    pause: float | None = None
+
+
+class Waits(Record):
+    """These jobs were due and could not be asked about: the database was away, or their appliance is paused."""
+
+    jobs: list[str]
+    why: str
+    pause: float
+
+
+Line = Began | Ended | Must | Put | Left | Asks | Settled | Waits
+Sink = Callable[[Line], object]
+
+
+class File:
+    """Appends lines to a file; one write each, so that several processes may share it.
+
+    A file that cannot be written is said so once, and costs no poll.
+    """
+
+    def __init__(self, path: str) -> None:
+        """OSError if it cannot be opened."""
+        self._path, self._encode, self._broken = path, msgspec.json.Encoder().encode, False
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 # open as long as the process lives
+
+    def __call__(self, line: Line) -> None:
+        try:
+            self._file.write(self._encode(line) + b"\n")
+            self._broken = False
+        except OSError as error:
+            if not self._broken:
+                log.error("the poll log cannot be written; polling goes on without", path=self._path, why=str(error))
+            self._broken = True
+
+
+def boot() -> str:
+    """What all processes have in common whose monotonic clocks can be compared."""
+    try:
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return socket.gethostname()
+
+
+class PollLog:
+    """What a poller tells. This one keeps nothing."""
+
+    def began(self) -> None:
+        """This run begins to poll."""
+
+    def ended(self) -> None:
+        """This run stopped in order."""
+
+    def must(self, jobs: Iterable[str], read: float) -> None:
+        """By the database, read at this uptime, these jobs must be polled."""
+
+    def put(self, job_id: str, delay: float) -> None:
+        """A job is to be asked about."""
+
+    def left(self, job_id: str) -> None:
+        """A job leaves the schedule."""
+
+    def asks(self, loaded: Loaded, asked: Asked) -> None:
+        """A question is put."""
+
+    def broken(self, loaded: Loaded, pause: float) -> None:
+        """Asking itself failed; it is tried again in `pause` seconds."""
+
+    def settled(
+        self, batch: Iterable[Answer], applied: Mapping[str, Applied], schedule: Schedule, *, away: bool
+    ) -> None:
+        """What became of a batch of answers; `schedule` says when the jobs are asked next."""
+
+    def waits(self, jobs: Iterable[str], why: str, pause: float) -> None:
+        """Jobs that were due cannot be asked about, and wait for so many seconds."""
+
+
+UNLOGGED: Final = PollLog()
+
+
+class WrittenLog(PollLog):
+    """That of one process run."""
+
+    def __init__(self, sink: Sink, observer: Observer, ownership: Ownership = SOLE, boot_id: str | None = None) -> None:
+        self._sink, self._observer, self._run, self._ownership = sink, observer, observer.id, ownership
+        self._boot = boot_id or boot()
+        self._scheduled: set[str] = set()
+
+    def began(self) -> None:
+        observer = self._observer
+        self._sink(Began(run=self._run, up=self._up, at=observer.now().isoformat(), boot=self._boot,
+                         monotonic=observer.started))  # fmt: skip
+
+    def ended(self) -> None:
+        self._sink(Ended(run=self._run, up=self._up))
+
+    def must(self, jobs: Iterable[str], read: float) -> None:
+        self._sink(Must(run=self._run, up=self._up, read=round(read, 6), jobs=list(jobs)))
+
+    def put(self, job_id: str, delay: float) -> None:
+        if job_id not in self._scheduled:
+            self._scheduled.add(job_id)
+            self._sink(Put(run=self._run, up=self._up, job=job_id, delay=delay))
+
+    def left(self, job_id: str) -> None:
+        if job_id in self._scheduled:
+            self._scheduled.discard(job_id)
+            self._sink(Left(run=self._run, up=self._up, job=job_id))
+
+    def asks(self, loaded: Loaded, asked: Asked) -> None:
+        facts = loaded.facts
+        self._sink(Asks(run=self._run, up=self._up, job=facts.job_id, version=facts.version, polls=loaded.polls,
+                        by=asked.by.value, guest=not self._ownership.owns(facts.job_id)))  # fmt: skip
+
+    def broken(self, loaded: Loaded, pause: float) -> None:
+        facts = loaded.facts
+        self._sink(Settled(run=self._run, up=self._up, job=facts.job_id, became="broken", version=facts.version,
+                           polls=loaded.polls, pause=pause))  # fmt: skip
+
+    def settled(
+        self, batch: Iterable[Answer], applied: Mapping[str, Applied], schedule: Schedule, *, away: bool
+    ) -> None:
+        up = self._up
+        for answer in batch:
+            evidence, entry = answer.evidence, schedule.get(answer.job_id)
+            line = Settled(run=self._run, up=up, job=answer.job_id, became="away" if away else "dropped",
+                           version=answer.version, polls=answer.polls, heard=round(evidence.uptime, 6),
+                           verdict=evidence.verdict.value, pause=None if entry is None else round(entry.due - up, 3))  # fmt: skip
+            if answer.job_id in applied:
+                _became(line, applied[answer.job_id])
+            self._sink(line)
+
+    def waits(self, jobs: Iterable[str], why: str, pause: float) -> None:
+        self._sink(Waits(run=self._run, up=self._up, jobs=list(jobs), why=why, pause=pause))
+
+    @property
+    def _up(self) -> float:
+        return round(self._observer.uptime(), 6)
+
+
+def _became(line: Settled, applied: Applied) -> None:
+    decision = applied.decision
+    line.became, line.was, line.had = "applied", decision.before.version, applied.loaded.polls
+    line.state, line.over = decision.after.state.value, not decision.after.polled
+
+
+def open_log(path: str | None, observer: Observer, ownership: Ownership) -> PollLog:
+    """The log of this run at `path`; one that keeps nothing if none is wanted. OSError."""
+    return UNLOGGED if path is None else WrittenLog(File(os.path.expanduser(path)), observer, ownership)

@@ -4,14 +4,14 @@ It decides by the same `fsm` and keeps polling rows by the same `db.polling`. Th
 held by playing the same stories on both (test_memory_store.py).
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from db import polling
 from db.apply import Applied
-from db.errors import ConflictError, NotFoundError
+from db.errors import ConflictError, NotFoundError, UnreadableJobError
 from db.foreign_writes import Absorbed
 from db.jobs import NewJob, NewVolume
 from db.load import Loaded, PolledJob, PollingRow
@@ -59,6 +59,8 @@ class MemoryStore:
         self.rows: dict[str, Loaded] = {}
         self.moves: dict[str, list[Move]] = {}
         self.runs: list[Run] = []
+        self.poisoned: set[str] = set()  # jobs whose rows cannot be read
+        self.on_move: Callable[[Decision], None] = lambda _: None
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -68,10 +70,15 @@ class MemoryStore:
     def loaded(self, job_id: str) -> Loaded:
         if job_id not in self.rows:
             raise NotFoundError("job", job_id)
+        if job_id in self.poisoned:
+            raise UnreadableJobError(job_id, "it is poisoned")
         return self.rows[job_id]
 
     def load(self, ids: Iterable[str]) -> dict[str, Loaded]:
-        return {job_id: self.rows[job_id] for job_id in sorted(set(ids)) if job_id in self.rows}
+        return {job_id: self.rows[job_id] for job_id in sorted(set(ids)) if self._readable(job_id)}
+
+    def _readable(self, job_id: str) -> bool:
+        return job_id in self.rows and job_id not in self.poisoned
 
     def polled_jobs(self) -> list[PolledJob]:
         jobs = (self.rows[job_id] for job_id in sorted(self.rows))
@@ -131,8 +138,7 @@ class MemoryStore:
         return [self._answer(answer, now) for answer in answers if self._holds(answer)]
 
     def _holds(self, answer: Answer) -> bool:
-        loaded = self.rows.get(answer.job_id)
-        return loaded is not None and self.fits(loaded, answer)
+        return self._readable(answer.job_id) and self.fits(self.rows[answer.job_id], answer)
 
     def fits(self, loaded: Loaded, answer: Answer) -> bool:
         """True unless the job moved, or another replica's answer came between."""
@@ -143,7 +149,7 @@ class MemoryStore:
         return self._apply(decide_on(facts, answer.evidence, now, asked=answer.asked, policy=self.policy))
 
     def _apply(self, decision: Decision) -> Applied:
-        loaded = self.rows[decision.before.job_id]
+        loaded = self.loaded(decision.before.job_id)
         if decision.outcome.accepted:
             due = self._follow(loaded, decision)
         else:
@@ -183,11 +189,12 @@ class MemoryStore:
         moves.append(
             Move(after.version, decision.edge, decision.source, after.state, after.ending, decision.at, decision.asked)
         )
+        self.on_move(decision)
 
     # --- polling and runs ------------------------------------------------------------------------
 
     def start_polling(self, ids: Iterable[str], now: datetime) -> set[str]:
-        live = {job_id for job_id in ids if job_id in self.rows and self.rows[job_id].facts.polled}
+        live = {job_id for job_id in ids if self._readable(job_id) and self.rows[job_id].facts.polled}
         self._start(sorted(live), now)
         return live
 

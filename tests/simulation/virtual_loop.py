@@ -22,7 +22,7 @@ EPOCH = datetime.fromisoformat("2026-03-02T12:00:00+00:00")
 class Time:
     """Both clocks of the simulated machines. The wall clock may be set; the monotonic one only goes on."""
 
-    seconds: float = 1000.0
+    seconds: float = 0.0
     stepped: timedelta = timedelta(0)  # by how much the wall clock was set, in sum
     began: float = field(init=False)
 

@@ -59,6 +59,7 @@ class MemoryStore:
         self.rows: dict[str, Loaded] = {}
         self.moves: dict[str, list[Move]] = {}
         self.runs: list[Run] = []
+        self._volumes: dict[str, dict[str, str]] = {}  # by VM and disk
         self.poisoned: set[str] = set()  # jobs whose rows cannot be read
         self.on_move: Callable[[Decision], None] = lambda _: None
 
@@ -103,30 +104,35 @@ class MemoryStore:
             raise ConflictError(f"a job {new.job_id} exists already")
         vm = self.vm_facts(new)
         vm = replace(vm, watched_verdict=asked_about.get(vm.watched_job or ""))
-        disks = tuple(Disk(d.disk_id, None, d.capacity_bytes) for d in new.disks)
+        known = self._volumes.get(new.vm_name, {})
+        disks = tuple(Disk(d.disk_id, known.get(d.disk_id), d.capacity_bytes) for d in new.disks)
         born = JobFacts(new.job_id, INITIAL, now, now, version=0, disks=disks,
                         total_bytes=sum(d.capacity_bytes for d in disks), appliance=new.appliance)  # fmt: skip
         decision = decide(born, Event.CREATE, None, now, asked=asked, policy=self.policy, vm=vm)
         if decision.moved:
-            self._take_vm(new.vm_name)
+            self._take_vm(new)
             self.rows[new.job_id] = Loaded(decision.after, new.vm_name, None, INITIAL.value)
             self._remember(decision)
             self._start([new.job_id], now)
         return decision
 
-    def _take_vm(self, vm: str) -> None:
+    def _take_vm(self, new: NewJob) -> None:
+        """The disks of a VM are re-pointed to its newest job; what was watched is over."""
+        taken = {disk.disk_id for disk in new.disks}
         for job_id, job in self.rows.items():
-            if job.vm_context_id == vm:
-                facts = replace(job.facts, vm_taken=True, watched=False)
-                # The OMA re-points a VM's disks to its newest job.
-                row = replace(job, facts=replace(facts, disks=()))
-                off = row.polling and row.polling._replace(is_active=False, next_due_at=None)
-                self.rows[job_id] = replace(row, polling=off if job.facts.watched else row.polling)
+            if job.vm_context_id == new.vm_name:
+                disks = tuple(disk for disk in job.facts.disks if disk.disk_id not in taken)
+                facts = replace(job.facts, vm_taken=True, watched=False, disks=disks)
+                self.rows[job_id] = replace(job, facts=facts)
+                if job.facts.watched:
+                    self._poll(job_id, is_active=False, next_due_at=None)
 
     def record_volume(self, job_id: str, disk_id: str, volume: NewVolume, now: datetime) -> None:
-        facts = self.loaded(job_id).facts
-        disks = tuple(replace(d, volume_id=volume.volume_id) if d.disk_id == disk_id else d for d in facts.disks)
-        self._put(replace(facts, disks=disks))
+        loaded = self.loaded(job_id)
+        self._volumes.setdefault(loaded.vm_context_id, {})[disk_id] = volume.volume_id
+        of_disk = {disk_id: volume.volume_id}
+        disks = tuple(replace(d, volume_id=of_disk.get(d.disk_id, d.volume_id)) for d in loaded.facts.disks)
+        self._put(replace(loaded.facts, disks=disks))
 
     def fire(self, job_id: str, event: Event, now: datetime, *, asked: Asked, key: str | None = None) -> Applied:
         decision = decide(self.facts(job_id), event, None, now, asked=asked, policy=self.policy)
@@ -187,7 +193,15 @@ class MemoryStore:
         after = decision.after
         moves = self.moves.setdefault(after.job_id, [])
         moves.append(
-            Move(after.version, decision.edge, decision.source, after.state, after.ending, decision.at, decision.asked)
+            Move(
+                after.version,
+                decision.edge,
+                decision.source,
+                after.state,
+                after.ending,
+                decision.at,
+                Asked(decision.asked.by, decision.asked.actor),
+            )  # fmt: skip
         )
         self.on_move(decision)
 

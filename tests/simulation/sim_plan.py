@@ -125,7 +125,9 @@ def _one_process(rng: random.Random, seed: int, length: float) -> Plan:
         what = job.job_id if kind in OF_A_JOB else job.appliance if kind == "pause" else ""
         plan.happenings.append(Happening(next(hot), kind, length_of, what))
     if rng.random() < 0.3:
-        plan.happenings.append(Happening(next(hot), "stop", rng.choice((0.5, 3.0)), rng.choice(("", "asking", "asking"))))
+        plan.happenings.append(
+            Happening(next(hot), "stop", rng.choice((0.5, 3.0)), rng.choice(("", "asking", "asking")))
+        )
     if rng.random() < 0.1:
         at = next(hot)
         plan.happenings += [Happening(at + 8.0 * n, "kill", 1.0, "idle") for n in range(20)]

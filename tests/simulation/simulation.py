@@ -318,4 +318,3 @@ def main(seeds: list[str]) -> int:
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
-

@@ -18,6 +18,13 @@ NO_PROGRAMS = no_programs()
 NO_REDIS = no_redis()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How many stories of tests/simulation are played."""
+    group = parser.getgroup("simulation")
+    group.addoption("--seeds", type=int, default=1000, metavar="COUNT", help="simulations to play (default: 1000)")
+    group.addoption("--seed", type=int, default=None, metavar="N", help="the one simulation to play")
+
+
 def pytest_configure() -> None:
     """A pipeline that quietly tests one database of three would be worse than none."""
     if (left_out := _left_out()) and os.environ.get("CI") == "true":

@@ -15,6 +15,18 @@ from fsm.policy import DEFAULT_POLICY
 from migrations import runner
 
 
+CHUNK = 25  # seeds per test
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The stories, some per test so that workers share them."""
+    if "stories" in metafunc.fixturenames:
+        one, count = metafunc.config.getoption("--seed"), metafunc.config.getoption("--seeds")
+        whole = range(count) if one is None else range(one, one + 1)
+        chunks = [whole[first : first + CHUNK] for first in range(0, len(whole), CHUNK)]
+        metafunc.parametrize("stories", chunks, ids=[f"{some.start}-{some.stop - 1}" for some in chunks])
+
+
 @pytest.fixture(scope="session")
 def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file, to be copied only."""

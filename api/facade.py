@@ -24,6 +24,7 @@ from fsm.states import Asker, Event, Verdict
 from migrations.runner import require_current, set_up
 from poller.appliances import Appliances
 from poller.places import place_of
+from poller.poll_log import open_log
 from poller.recovery import Run
 from poller.rehearsal import rehearse
 from poller.service import PollingService
@@ -41,7 +42,7 @@ class OmaFsm:
     """The whole service without its web server. `start` and `stop` belong to one event loop."""
 
     def __init__(self, settings: Settings, *, observer: Observer | None = None) -> None:
-        """DatabaseUrlError, AccessError, CoordinationUrlError for what cannot be reached as configured."""
+        """What cannot be used as configured: DatabaseUrlError, AccessError, CoordinationUrlError, PollLogError."""
         self.settings = settings
         self.observer = observer or Observer()
         self.engine: Engine = make_engine(settings.database_url)
@@ -49,7 +50,8 @@ class OmaFsm:
         self.fleet = Fleet(_limits(settings.vma), self.observer, settings.vma.hosts)
         self.appliances = Appliances(self.engine, self.fleet, _default(settings.vma), settings.vma.hosts)
         self.place, ownership = place_of(self.engine, self.observer, settings.replicas)
-        self.polling = PollingService(self.store, self.fleet, self.observer, ownership)
+        poll_log = open_log(settings.poll_log, self.observer, ownership)
+        self.polling = PollingService(self.store, self.fleet, self.observer, ownership, poll_log)
         self.fleet.listeners.append(self.polling.poller.is_back)
         self._claim: asyncio.Task[None] | None = None
         self._fleet_keeper: asyncio.Task[None] | None = None
@@ -123,6 +125,7 @@ class OmaFsm:
         """Let go of the database, after `stop` or after a `prepare` that no start followed."""
         self.place.release()
         self.engine.dispose()
+        self.polling.poller.poll_log.close()
 
     @property
     def _where(self) -> str:

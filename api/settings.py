@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG logs every poll")
     log_format: Literal["json", "console"] = Field("console", description="json for machines, console for people")
     keep_polls_days: float = Field(90, gt=0, description="how long an ended job's polls and refusals are kept, days")
+    poll_log: str | None = Field(
+        None, description="append every question to this file, for `oma-fsm audit polls`; 350 bytes each"
+    )
     replicas: ReplicaSettings = Field(ReplicaSettings(), description="how many processes serve the database")
     vma: VmaSettings = Field(VmaSettings(), description="how the VMA is asked")
     policy: RecoveryPolicy = Field(RecoveryPolicy(), description="the thresholds of the rules")

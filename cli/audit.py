@@ -17,7 +17,7 @@ from fsm.replay import replay as judge
 from fsm.silence import Ended, not_borne
 from fsm.spec import spec_hash
 
-app = typer.Typer(help="Judge the decisions of the past again.", no_args_is_help=True)
+app = typer.Typer(help="Judge the past again: decisions, and whether every job was asked about.", no_args_is_help=True)
 NOTE = (
     "A move is judged again exactly, from what history keeps. Decisions to stay are not kept: that a silence of the "
     "VMA would have ended its job is estimated from the kept polls (500 a job), the others cannot be judged."

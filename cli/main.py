@@ -7,6 +7,7 @@ import typer
 from cli import (
     appliances,
     audit,
+    audit_polls,
     database,
     diagram,
     doctor,
@@ -32,6 +33,7 @@ app.add_typer(appliances.app, name="appliances")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(spec.app, name="spec")
 app.add_typer(audit.app, name="audit")
+audit.app.command("polls")(audit_polls.polls)
 app.command("serve")(serve.serve)
 app.command("settings")(settings.show)
 app.command("diagram")(diagram.diagram)

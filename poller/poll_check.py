@@ -1,23 +1,16 @@
-"""Reads poll logs back: was any job silent, asked twice at once, or moved by an answer that came too late?
-
-All runs are laid on one line of time: those of one boot of a machine by its monotonic clock, so that a wall clock
-that was set hides nothing; machines among each other by their wall clocks.
-"""
+"""Reads poll logs back: was any job silent, asked twice at once, or moved by an answer that came too late?"""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
-from heapq import heapify, heappop, merge
-from operator import itemgetter
+from heapq import heapify, heappop
 from typing import Final
 
-import msgspec
+from poller.poll_log import Asks, Began, Ended, Left, Must, Put, Settled, Waits
+from poller.poll_timeline import Logs, Run, Timeline, read_file
 
-from poller.poll_log import Asks, Began, Ended, Left, Line, Must, Put, Settled, Waits
-
-Logs = Callable[[], Iterable[Iterable[Line]]]  # one after another, from the beginning each time
 TURNS: Final = 4  # questions in turn by two runs that are more than a handing over
 TURNS_WITHIN: Final = 60.0  # seconds
 
@@ -68,16 +61,6 @@ class Report:
 
 
 @dataclass(slots=True)
-class _Run:
-    """A process run: log time is `base` + uptime. `last`: of its last line."""
-
-    id: str
-    base: float
-    began: float
-    last: float = 0.0
-
-
-@dataclass(slots=True)
 class _Job:
     """What is known of one job at a moment of the log."""
 
@@ -98,73 +81,20 @@ class _Job:
 
 
 def check_files(paths: Iterable[str], limits: Limits | None = None) -> Report:
-    """What is wrong in the logs of one database's processes. OSError, msgspec.DecodeError."""
+    """What is wrong in the logs of one database's processes. OSError, PollLogDamagedError."""
     paths = list(paths)
     return check(lambda: (read_file(path) for path in paths), limits)
 
 
 def check(logs: Logs, limits: Limits | None = None) -> Report:
     """What is wrong in these logs."""
-    return Checker(_Logs(logs), limits or Limits()).run()
-
-
-def read_file(path: str) -> Iterator[Line]:
-    """The lines of a log; a last line that was cut off by a kill is left out."""
-    decode = msgspec.json.Decoder(Line).decode
-    with open(path, "rb") as file:
-        for line in file:
-            if line.endswith(b"\n"):
-                yield decode(line)
-
-
-class _Logs:
-    """Lines of all logs, each with its log time, in order; read twice, since a killed run does not say that it ends."""
-
-    def __init__(self, logs: Logs) -> None:
-        self._logs = logs
-        self.runs: dict[str, _Run] = {}
-        self.left_out = 0
-        self.zero: datetime | None = None  # the wall clock at log time 0
-        self._boots: dict[str, float] = {}  # log time of each boot's monotonic zero
-        for log in logs():
-            for line in log:
-                self._note(line)
-
-    def _note(self, line: Line) -> None:
-        if isinstance(line, Began):
-            self._begin(line)
-        run = self.runs.get(line.run)
-        if run is None:
-            self.left_out += 1
-        else:
-            run.last = max(run.last, run.base + line.up)
-
-    def _begin(self, line: Began) -> None:
-        at = datetime.fromisoformat(line.at) - timedelta(seconds=line.up)
-        self.zero = self.zero or at
-        boot = self._boots.setdefault(line.boot, (at - self.zero).total_seconds() - line.monotonic)
-        base = boot + line.monotonic
-        self.runs[line.run] = _Run(line.run, base, base + line.up)
-
-    def __iter__(self) -> Iterator[tuple[float, _Run, Line]]:
-        return merge(*(self._timed(log) for log in self._logs()), key=itemgetter(0))
-
-    def _timed(self, log: Iterable[Line]) -> Iterator[tuple[float, _Run, Line]]:
-        for line in log:
-            run = self.runs.get(line.run)
-            if run is not None:
-                yield run.base + line.up, run, line
-
-    def wall(self, at: float) -> datetime:
-        """Log time as the wall clock of the first run would show it."""
-        assert self.zero is not None  # noqa: S101 # there is no log time without a first run
-        return self.zero + timedelta(seconds=at)
+    return Checker(Timeline(logs), limits or Limits()).run()
 
 
 class Checker:
     """Goes through the lines once."""
 
-    def __init__(self, logs: _Logs, limits: Limits) -> None:
+    def __init__(self, logs: Timeline, limits: Limits) -> None:
         self._logs, self._limits = logs, limits
         self.report = Report(runs=len(logs.runs), left_out=logs.left_out)
         self._jobs: dict[str, _Job] = {}
@@ -210,22 +140,22 @@ class Checker:
             if alone:
                 self._look(job_id, job, at)
                 job.forget()
+            elif run in job.flights:
+                job.expect(at, self._limits.handover)
             elif job.asker == run and job.due is not None:
                 job.by = max(job.by or 0.0, at + self._limits.handover)
-            elif job.flights.pop(run, None) is not None:
-                job.expect(at, self._limits.handover)
             job.flights.pop(run, None)
         self._up.discard(run)
 
-    def _began(self, now: float, run: _Run, line: Began) -> None:
+    def _began(self, _now: float, run: Run, _line: Began) -> None:
         self._up.add(run.id)
 
-    def _ended(self, now: float, run: _Run, line: Ended) -> None:
+    def _ended(self, now: float, run: Run, _line: Ended) -> None:
         self._over(now, run.id)
 
     # --- who is expected ---------------------------------------------------------------------------
 
-    def _must(self, now: float, run: _Run, line: Must) -> None:
+    def _must(self, now: float, run: Run, line: Must) -> None:
         read, listed = run.base + line.read, set(line.jobs)
         for job_id in line.jobs:
             job = self._job(job_id)
@@ -235,23 +165,23 @@ class Checker:
             if job_id not in listed and job.due is not None and (job.asked or 0.0) < read:
                 job.forget()
 
-    def _put(self, now: float, run: _Run, line: Put) -> None:
+    def _put(self, now: float, _run: Run, line: Put) -> None:
         job = self._job(line.job)
         if not job.flights and (job.due is None or now + line.delay < job.due):
             job.expect(now + line.delay, self._late)
 
-    def _left(self, now: float, run: _Run, line: Left) -> None:
+    def _left(self, now: float, _run: Run, line: Left) -> None:
         job = self._job(line.job)
         self._look(line.job, job, now)
         job.forget()
 
-    def _waits(self, now: float, run: _Run, line: Waits) -> None:
+    def _waits(self, now: float, _run: Run, line: Waits) -> None:
         for job_id in line.jobs:
             self._job(job_id).expect(now + line.pause, self._late)
 
     # --- questions and answers ---------------------------------------------------------------------
 
-    def _asks(self, now: float, run: _Run, line: Asks) -> None:
+    def _asks(self, now: float, run: Run, line: Asks) -> None:
         self.report.questions += 1
         job = self._job(line.job)
         self._look(line.job, job, now)
@@ -280,7 +210,7 @@ class Checker:
         else:
             self._say(Wrong.GAP, job_id, job.due, now, f"{late}; last asked about {now - job.asked:.1f} s ago")
 
-    def _settled(self, now: float, run: _Run, line: Settled) -> None:
+    def _settled(self, now: float, run: Run, line: Settled) -> None:
         job = self._job(line.job)
         began = job.flights.pop(run.id, None)
         if line.became == "applied":
@@ -298,7 +228,7 @@ class Checker:
             self._say(Wrong.SLOW, line.job, now, now, f"put off for {pause:.0f} s after {line.verdict}")
         job.expect(now + min(pause, self._limits.longest), self._late)
 
-    def _applied(self, now: float, run: _Run, line: Settled, job: _Job, began: float) -> None:
+    def _applied(self, now: float, run: Run, line: Settled, job: _Job, began: float) -> None:
         if line.was != line.version:
             says = f"asked for at version {line.version}, applied at version {line.was}"
             self._say(Wrong.STALE, line.job, began, now, says)

@@ -3,7 +3,6 @@
 One line of JSON each. `poller.poll_check` reads it back and finds jobs that nobody asked about.
 """
 
-import os
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -22,6 +21,16 @@ from vma.observer import Observer
 
 log = structlog.get_logger(__name__)
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+class PollLogError(ValueError):
+    """A file that no log can be kept in; the text names the setting."""
+
+    def __init__(self, path: str, error: OSError) -> None:
+        super().__init__(
+            f"poll_log: {path} cannot be appended to ({error.strerror}); nothing was started."
+            " Name a file in a folder that the service may write to, or leave the setting out"
+        )
 
 
 class Record(msgspec.Struct, omit_defaults=True, kw_only=True, tag_field="is", tag=str.lower):
@@ -126,6 +135,10 @@ class File:
                 log.error("the poll log cannot be written; polling goes on without", path=self._path, why=str(error))
             self._broken = True
 
+    def close(self) -> None:
+        """Nothing more is written."""
+        self._file.close()
+
 
 def boot() -> str:
     """What all processes have in common whose monotonic clocks can be compared."""
@@ -166,6 +179,9 @@ class PollLog:
 
     def waits(self, jobs: Iterable[str], why: str, pause: float) -> None:
         """Jobs that were due cannot be asked about, and wait for so many seconds."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
 
 
 UNLOGGED: Final = PollLog()
@@ -216,15 +232,20 @@ class WrittenLog(PollLog):
         up = self._up
         for answer in batch:
             evidence, entry = answer.evidence, schedule.get(answer.job_id)
+            pause = None if entry is None else round(entry.due - up, 3)
             line = Settled(run=self._run, up=up, job=answer.job_id, became="away" if away else "dropped",
                            version=answer.version, polls=answer.polls, heard=round(evidence.uptime, 6),
-                           verdict=evidence.verdict.value, pause=None if entry is None else round(entry.due - up, 3))  # fmt: skip
+                           verdict=evidence.verdict.value, pause=pause)  # fmt: skip
             if answer.job_id in applied:
                 _became(line, applied[answer.job_id])
             self._sink(line)
 
     def waits(self, jobs: Iterable[str], why: str, pause: float) -> None:
         self._sink(Waits(run=self._run, up=self._up, jobs=list(jobs), why=why, pause=pause))
+
+    def close(self) -> None:
+        if isinstance(self._sink, File):
+            self._sink.close()
 
     @property
     def _up(self) -> float:
@@ -238,5 +259,10 @@ def _became(line: Settled, applied: Applied) -> None:
 
 
 def open_log(path: str | None, observer: Observer, ownership: Ownership) -> PollLog:
-    """The log of this run at `path`; one that keeps nothing if none is wanted. OSError."""
-    return UNLOGGED if path is None else WrittenLog(File(os.path.expanduser(path)), observer, ownership)
+    """The log of this run at `path`; one that keeps nothing if none is wanted. PollLogError."""
+    if path is None:
+        return UNLOGGED
+    try:
+        return WrittenLog(File(path), observer, ownership)
+    except OSError as error:
+        raise PollLogError(path, error) from error

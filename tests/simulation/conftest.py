@@ -14,7 +14,6 @@ from db.engine import make_engine
 from fsm.policy import DEFAULT_POLICY
 from migrations import runner
 
-
 CHUNK = 25  # seeds per test
 
 

@@ -156,10 +156,7 @@ class MemoryStore:
 
     def _apply(self, decision: Decision) -> Applied:
         loaded = self.loaded(decision.before.job_id)
-        if decision.outcome.accepted:
-            due = self._follow(loaded, decision)
-        else:
-            due = None
+        due = self._follow(loaded, decision) if decision.outcome.accepted else None
         return Applied(decision, loaded, due)
 
     def _follow(self, loaded: Loaded, decision: Decision) -> datetime | None:
@@ -190,19 +187,9 @@ class MemoryStore:
         self.rows[job_id] = replace(loaded, polling=row, facts=facts)
 
     def _remember(self, decision: Decision) -> None:
-        after = decision.after
-        moves = self.moves.setdefault(after.job_id, [])
-        moves.append(
-            Move(
-                after.version,
-                decision.edge,
-                decision.source,
-                after.state,
-                after.ending,
-                decision.at,
-                Asked(decision.asked.by, decision.asked.actor),
-            )  # fmt: skip
-        )
+        after, asked = decision.after, Asked(decision.asked.by, decision.asked.actor)
+        move = Move(after.version, decision.edge, decision.source, after.state, after.ending, decision.at, asked)
+        self.moves.setdefault(after.job_id, []).append(move)
         self.on_move(decision)
 
     # --- polling and runs ------------------------------------------------------------------------

@@ -141,7 +141,8 @@ class Judge:
         jobs = self.world.store.polled_jobs()
         asking = [p.fleet.clients[appliance].breaker for p in self.world.processes if p.serves and p.polls]
         waits = bool(asking) and all(b.is_open for b in asking) and not self.world.database_slow
-        if waits and self.world.appliances[appliance].trouble(self.now) is None:
+        others = [t for t in self.world.appliances[appliance].troubles if t.begin <= self.now + BACK]
+        if waits and all(t.end <= self.now for t in others):
             must = frozenset(j.job_id for j in jobs if j.appliance == appliance and not j.watched)
             self.owed.append(Owed(self.now, BACK, must, "", "after an outage", answered=True))
 

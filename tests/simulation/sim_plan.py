@@ -40,8 +40,8 @@ class Planned:
 
     def __str__(self) -> str:
         dies = f", its workflow dies before {STEPS[self.dies_before]}" if self.dies_before < len(STEPS) else ""
-        return (f"{self.job_id} of {self.vm} at {self.appliance}: {len(self.disks)} disks, copied from {_at(self.start)}"
-                f" to {_at(self.over)}, {self.fate}{dies}")  # fmt: skip
+        copied = f"copied from {_at(self.start)} to {_at(self.over)}, {self.fate}"
+        return f"{self.job_id} of {self.vm} at {self.appliance}: {len(self.disks)} disks, {copied}{dies}"
 
 
 @dataclass(frozen=True, slots=True)

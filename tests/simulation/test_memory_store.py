@@ -16,7 +16,7 @@ from db import appliances
 from db.appliances import Appliance
 from db.transactions import transact
 
-SEEDS = range(60)
+SEEDS = (0, 3, 24, 25, 27, 40)  # 27: several replicas
 
 
 def plan_of(seed: int) -> Plan:

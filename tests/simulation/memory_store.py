@@ -5,9 +5,11 @@ held by playing the same stories on both (test_memory_store.py).
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from db import polling
 from db.apply import Applied
@@ -63,6 +65,10 @@ class MemoryStore:
         self.poisoned: set[str] = set()  # jobs whose rows cannot be read
         self.on_move: Callable[[Decision], None] = lambda _: None
 
+    def for_a_process(self) -> "MemoryStore":
+        """The store that a process opens: it remembers nothing of its own."""
+        return self
+
     # --- reading ---------------------------------------------------------------------------------
 
     def facts(self, job_id: str) -> JobFacts:
@@ -111,7 +117,7 @@ class MemoryStore:
         decision = decide(born, Event.CREATE, None, now, asked=asked, policy=self.policy, vm=vm)
         if decision.moved:
             self._take_vm(new)
-            self.rows[new.job_id] = Loaded(decision.after, new.vm_name, None, INITIAL.value)
+            self.rows[new.job_id] = Loaded(decision.after, new.vm_name, None, 1, INITIAL.value)
             self._remember(decision)
             self._start([new.job_id], now)
         return decision
@@ -165,15 +171,15 @@ class MemoryStore:
             self._put(after)
             if decision.moved:
                 self._remember(decision)
-        due = polling._due(loaded.polling, decision, self.policy) if after.polled else None
+        row = polling._after(loaded.polling, decision, self.policy)
         if decision.moved and _STARTS & set(decision.effects):
             self._start([job_id], decision.at)
         if decision.evidence is not None:
-            values = polling._answer_values(loaded.polling, decision, due)
+            values = polling._answer_values(row, decision)
             self._poll(job_id, **{name: values[name] for name in PollingRow._fields if name in values})
         elif not after.polled:
             self._poll(job_id, is_active=False, next_due_at=None)
-        return due
+        return row.next_due_at if after.polled else None
 
     def _put(self, facts: JobFacts) -> None:
         self.rows[facts.job_id] = replace(self.rows[facts.job_id], facts=facts, status=facts.state.value)

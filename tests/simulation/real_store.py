@@ -26,6 +26,12 @@ class RealStore(Store):
         self.poisoned: set[str] = set()
         self.on_move: Callable[[Decision], None] = lambda _: None
 
+    def for_a_process(self) -> "RealStore":
+        """What a process opens: the same database, with nothing remembered."""
+        other = RealStore(self.engine, self.policy)
+        other.on_move = lambda decision: self.on_move(decision)
+        return other
+
     def create(self, *args: Any, **kwargs: Any) -> Decision:
         return self._told(super().create(*args, **kwargs))
 

@@ -265,6 +265,8 @@ class Judge:
         self._note_downtime()
         for planned in self.world.plan.jobs:
             facts = self.world.facts(planned.job_id)
+            if facts is None and not self.world.tried_in_vain(planned.job_id):
+                self.say(f"{planned.job_id} was never made")
             if facts is not None:
                 self._not_stuck(facts, planned.appliance)
                 self._history(facts)

@@ -29,10 +29,10 @@ class Reach:
     """The store as one process reaches it: not at all while the database is away."""
 
     def __init__(self, world: "World") -> None:
-        self._world = world
+        self._world, self._store = world, world.store.for_a_process()
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._world.store, name)
+        found = getattr(self._store, name)
         if not callable(found):
             return found
 

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from sim_plan import SIZE, STEPS, Planned
 from sim_vma import UNBORN, Copy
+from sqlalchemy.exc import OperationalError
 
 from api.errors import RefusedError
-from db.errors import ConflictError
+from db.errors import ConflictError, UnreadableJobError
 from db.jobs import NewDisk, NewJob, NewVolume
 from fsm.facts import Asked
 from fsm.states import Event
@@ -73,7 +74,10 @@ class Workflow:
                     return
             except ConflictError:
                 pass  # it was done, but we were not told
-            except Exception:  # the database is away: asked again
+            except (OperationalError, UnreadableJobError):  # the database is away, or the row poisoned: asked again
+                return
+            except Exception as error:
+                self.world.judge.say(f"{STEPS[step]} of {self.planned.job_id} raised {error!r}")
                 return
             if self.step == step:
                 self.step, self.tries = step + 1, 0

@@ -123,6 +123,10 @@ class World:
         found = self.store.load([job_id]).get(job_id)
         return found.facts if found else None
 
+    def tried_in_vain(self, job_id: str) -> bool:
+        """True if a job could not be made: its VM was busy to the end, or nobody served for long."""
+        return any(w.planned.job_id == job_id and w.tries > 2 for w in self.workflows)
+
     def begin(self, place: int) -> None:
         """A process starts."""
         self._runs += 1

@@ -29,7 +29,7 @@ class RealStore(Store):
     def for_a_process(self) -> "RealStore":
         """What a process opens: the same database, with nothing remembered."""
         other = RealStore(self.engine, self.policy)
-        other.on_move = lambda decision: self.on_move(decision)
+        other.on_move = self.on_move
         return other
 
     def create(self, *args: Any, **kwargs: Any) -> Decision:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sim_plan import MINUTE
-from sim_vma import FAILED, FINISHED, GATEWAY, HUNG, REFUSED, RUNNING
+from sim_vma import FAILED, FINISHED, GATEWAY, HUNG, REFUSED, RUNNING, Appliance
 
 from fsm.conditions import conditions
 from fsm.decision import Decision
@@ -153,7 +153,7 @@ class Judge:
 
     def lost(self, job_id: str, process: "SimProcess") -> None:
         """A job was removed from the schedule by hand."""
-        self.disturb("lost", MONITOR + 1.0, job_id)
+        self.disturb("removed", MONITOR + 1.0, job_id)
         self.owed.append(Owed(self.now, MONITOR + 2.0, frozenset([job_id]), process.name, "removed by hand"))
 
     def triggered(self, process: "SimProcess", running: int | None, refused_by: int | None) -> None:
@@ -180,14 +180,16 @@ class Judge:
     def _inferred(self, decision: Decision, appliance: str) -> None:
         job_id = decision.after.job_id
         hearable = self._hearable(job_id, appliance, self.now - GIVEN_UP)
-        if decision.edge in ("lost", "lost_when_nearly_done", "setup_lost"):
-            hearable = self._just_shown(job_id, appliance)
+        vma = self.world.appliances[appliance]
+        if decision.edge == "setup_lost":  # the time in its state decides, and one answer
+            hearable = vma.shown(job_id, self.now - 7.0) is not None
+        elif decision.edge in ("lost", "lost_when_nearly_done"):
+            hearable = self._just_shown(job_id, vma)
         if hearable and not self._within("clock", 31 * MINUTE):
             self.say(f"{job_id} is {decision.after.state} by {decision.edge}; its copy runs and could be heard")
 
-    def _just_shown(self, job_id: str, appliance: str) -> bool:
+    def _just_shown(self, job_id: str, vma: Appliance) -> bool:
         """True if the VMA held the job when it was asked, or forgot it within the last minute."""
-        vma = self.world.appliances[appliance]
         copy, forgot = vma.copies[job_id], vma.restarts[-1].at if vma.restarts else -math.inf
         was_known = copy.started + copy.first_post < forgot
         return vma.shown(job_id, self.now - 7.0) is not None or (was_known and self.now - forgot < MINUTE)
@@ -346,7 +348,7 @@ class Judge:
 
     def _explained(self, finding: Finding) -> bool:
         """We did that ourselves: stood still, or took the job away by hand."""
-        slack = {"frozen": 15.0, "lost": 12.0, "poison": 75.0}
+        slack = {"frozen": 15.0, "removed": 12.0, "poison": 75.0}
         return any(
             s.what in ("", finding.job) and s.begin <= finding.until and s.end + slack[s.kind] >= finding.since
             for s in self.spans

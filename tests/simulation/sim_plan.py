@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sim_vma import BUSY, DENIED, FAILED, FINISHED, FLAPPING, GARBAGE, GATEWAY, HUNG, REFUSED, SLOW, Restart, Trouble
 
@@ -106,6 +106,8 @@ def _one_process(rng: random.Random, seed: int, length: float) -> Plan:
     plan = Plan(seed, length, appliances=("default", "second")[: rng.choice((1, 1, 2))])
     last = length - QUIET
     _jobs(rng, plan, last, rng.choice((1, 2, 2, 3)) if length == DAY else rng.choice((1, 1, 2)))
+    if rng.random() < 0.12:
+        _outlasted(rng, plan)
     hot = _hot_moments(rng, plan, last)
     for _ in range(rng.choice((0, 1, 1, 2, 3))):
         _trouble(rng, plan, next(hot))
@@ -165,6 +167,14 @@ def _job(rng: random.Random, plan: Plan, n: int, vm: str, appliance: str, begin:
             fate=rng.choice((FINISHED, FINISHED, FINISHED, FAILED)),
         )
     )
+
+
+def _outlasted(rng: random.Random, plan: Plan) -> None:
+    """A copy that runs on behind an outage that is long enough to give it up."""
+    job = replace(rng.choice(plan.jobs), length=rng.uniform(40, 55) * MINUTE)
+    plan.jobs = [job if one.job_id == job.job_id else one for one in plan.jobs]
+    outage = Trouble(job.start + rng.uniform(-30, 240), rng.uniform(28, 36) * MINUTE, rng.choice((REFUSED, GATEWAY)))
+    plan.troubles.setdefault(job.appliance, []).append(outage)
 
 
 def _hot_moments(rng: random.Random, plan: Plan, last: float) -> Iterator[float]:

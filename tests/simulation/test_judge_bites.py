@@ -1,0 +1,193 @@
+"""The simulations see what they are for: with each of these faults in the product some story of the first few fails."""
+
+import heapq
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import memory_store
+import pytest
+import simulation
+from memory_store import MemoryStore
+from msgspec.structs import replace
+from simulation import play
+
+from fsm.facts import Asked, JobFacts
+from fsm.policy import RecoveryPolicy
+from poller import shares
+from poller.answers import Answers
+from poller.metrics import Metrics
+from poller.monitor import Monitor
+from poller.poller import Poller
+from poller.recovery import Recovery
+from poller.schedule import POLL, Entry, Schedule, _weightier
+from poller.service import PollingService
+from poller.sharing import Sharing
+from vma.breaker import Breaker
+
+Patch = pytest.MonkeyPatch
+EVERY, OF_REPLICAS = range(300), range(7, 1000, 20)
+WITH_STOPS = range(3, 300)
+
+
+def forgets_a_job_now_and_then(patch: Patch) -> None:
+    done, count = Poller._done, [0]
+
+    def sometimes(self: Poller, job_id: str, pause: float) -> None:
+        count[0] += 1
+        if count[0] % 50 == 0:
+            self.schedule.drop(job_id)
+        else:
+            done(self, job_id, pause)
+
+    patch.setattr(Poller, "_done", sometimes)
+
+
+def does_not_recover_at_its_start(patch: Patch) -> None:
+    patch.setattr(PollingService, "_recover_at_start", nothing)
+
+
+def asks_twice_at_once(patch: Patch) -> None:
+    def put(self: Schedule, job_id: str, due: float, asked: Asked = POLL) -> None:
+        entry = self._entries.setdefault(job_id, Entry(job_id, due, asked))
+        entry.asked, entry.in_flight_since = _weightier(asked, entry.asked), None
+        entry.due = min(entry.due, due)
+        heapq.heappush(self._heap, (entry.due, job_id))
+
+    patch.setattr(Schedule, "put", put)
+
+
+def applies_an_answer_to_a_job_that_moved(patch: Patch) -> None:
+    patch.setattr(MemoryStore, "fits", lambda _self, loaded, answer: not answer.overtaken(loaded.polling))
+
+
+def applies_an_answer_that_others_overtook(patch: Patch) -> None:
+    patch.setattr(MemoryStore, "fits", lambda _self, loaded, answer: loaded.facts.version == answer.version)
+
+
+def keeps_a_breaker_open(patch: Patch) -> None:
+    patch.setattr(Breaker, "answered", lambda self: setattr(self, "failures", 0))
+
+
+def does_not_hear_that_an_appliance_is_back(patch: Patch) -> None:
+    patch.setattr(Poller, "is_back", lambda _self, _appliance: None)
+
+
+def does_not_ask_about_jobs_of_gained_shares(patch: Patch) -> None:
+    patch.setattr(Sharing, "_pick_up", nothing)
+
+
+def believes_in_its_shares_for_an_hour(patch: Patch) -> None:
+    patch.setattr(shares, "TRUST", 3600.0)
+
+
+def polls_where_it_should_only_answer(patch: Patch) -> None:
+    patch.setattr(shares.SharedOwnership, "polls", True)
+
+
+def leaves_runs_of_the_dead_open(patch: Patch) -> None:
+    patch.setattr(MemoryStore, "abandon_runs", lambda *_: None)
+
+
+def does_not_record_a_recovery(patch: Patch) -> None:
+    patch.setattr(Recovery, "_record", nothing)
+
+
+def recovers_twice_at_once(patch: Patch) -> None:
+    start = Recovery.start
+
+    async def anyhow(self: Recovery, asked: Asked) -> Any:
+        self.run = None
+        return await start(self, asked)
+
+    patch.setattr(Recovery, "start", anyhow)
+
+
+def does_not_put_back_what_is_missing(patch: Patch) -> None:
+    async def blind(*_: Any) -> list[Any]:
+        return []
+
+    patch.setattr(Monitor, "_repair", blind)
+
+
+def lets_a_dead_loop_be(patch: Patch) -> None:
+    async def once(_self: PollingService, _name: str, loop: Callable[[], Any]) -> None:
+        await loop()
+
+    patch.setattr(PollingService, "_keep_alive", once)
+
+
+def gives_up_after_five_minutes(patch: Patch) -> None:
+    patch.setattr(simulation, "DEFAULT_POLICY", RecoveryPolicy(unreachable_after=timedelta(minutes=5)))
+
+
+def infers_from_one_answer(patch: Patch) -> None:
+    patch.setattr(simulation, "DEFAULT_POLICY", RecoveryPolicy(inference_ripe=timedelta(0)))
+
+
+def does_not_watch(patch: Patch) -> None:
+    put = MemoryStore._put
+
+    def unwatched(self: MemoryStore, facts: JobFacts) -> None:
+        put(self, replace(facts, watched=False))
+
+    patch.setattr(memory_store.MemoryStore, "_put", unwatched)
+
+
+def puts_off_for_too_long(patch: Patch) -> None:
+    patch.setattr(Poller, "_spread", lambda _self, _answer, pause, _waited: 20 * pause)
+
+
+def forgets_answers_that_could_not_be_written(patch: Patch) -> None:
+    patch.setattr(Poller, "_came_to_nothing", lambda *_, **__: None)
+
+
+def loses_answers_when_it_stops(patch: Patch) -> None:
+    patch.setattr(Answers, "rest", lambda _self: [])
+
+
+def counts_twice(patch: Patch) -> None:
+    count = Metrics.count
+
+    def twice(self: Metrics, decision: Any) -> None:
+        count(self, decision)
+        count(self, decision)
+
+    patch.setattr(Metrics, "count", twice)
+
+
+async def nothing(*_: Any) -> None:
+    pass
+
+
+FAULTS: dict[Callable[[Patch], None], range] = {
+    forgets_a_job_now_and_then: EVERY,
+    does_not_recover_at_its_start: EVERY,
+    asks_twice_at_once: EVERY,
+    applies_an_answer_to_a_job_that_moved: EVERY,
+    applies_an_answer_that_others_overtook: OF_REPLICAS,
+    keeps_a_breaker_open: EVERY,
+    does_not_hear_that_an_appliance_is_back: EVERY,
+    does_not_ask_about_jobs_of_gained_shares: OF_REPLICAS,
+    believes_in_its_shares_for_an_hour: OF_REPLICAS,
+    polls_where_it_should_only_answer: OF_REPLICAS,
+    leaves_runs_of_the_dead_open: EVERY,
+    does_not_record_a_recovery: EVERY,
+    recovers_twice_at_once: EVERY,
+    does_not_put_back_what_is_missing: EVERY,
+    lets_a_dead_loop_be: EVERY,
+    gives_up_after_five_minutes: EVERY,
+    infers_from_one_answer: EVERY,
+    does_not_watch: EVERY,
+    puts_off_for_too_long: EVERY,
+    forgets_answers_that_could_not_be_written: EVERY,
+    loses_answers_when_it_stops: WITH_STOPS,
+    counts_twice: EVERY,
+}
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_a_service_that(fault: Callable[[Patch], None], monkeypatch: Patch) -> None:
+    fault(monkeypatch)
+    assert any(play(seed).judge.wrong for seed in FAULTS[fault])

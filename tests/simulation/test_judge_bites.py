@@ -26,8 +26,6 @@ from poller.sharing import Sharing
 from vma.breaker import Breaker
 
 Patch = pytest.MonkeyPatch
-EVERY, OF_REPLICAS = range(300), range(7, 1000, 20)
-WITH_STOPS = range(3, 300)
 
 
 def forgets_a_job_now_and_then(patch: Patch) -> None:
@@ -160,34 +158,42 @@ async def nothing(*_: Any) -> None:
     pass
 
 
-FAULTS: dict[Callable[[Patch], None], range] = {
-    forgets_a_job_now_and_then: EVERY,
-    does_not_recover_at_its_start: EVERY,
-    asks_twice_at_once: EVERY,
-    applies_an_answer_to_a_job_that_moved: EVERY,
-    applies_an_answer_that_others_overtook: OF_REPLICAS,
-    keeps_a_breaker_open: EVERY,
-    does_not_hear_that_an_appliance_is_back: EVERY,
-    does_not_ask_about_jobs_of_gained_shares: OF_REPLICAS,
-    believes_in_its_shares_for_an_hour: OF_REPLICAS,
-    polls_where_it_should_only_answer: OF_REPLICAS,
-    leaves_runs_of_the_dead_open: EVERY,
-    does_not_record_a_recovery: EVERY,
-    recovers_twice_at_once: EVERY,
-    does_not_put_back_what_is_missing: EVERY,
-    lets_a_dead_loop_be: EVERY,
-    gives_up_after_five_minutes: EVERY,
-    infers_from_one_answer: EVERY,
-    does_not_watch: EVERY,
-    puts_off_for_too_long: EVERY,
-    forgets_answers_that_could_not_be_written: EVERY,
-    loses_answers_when_it_stops: WITH_STOPS,
-    counts_twice: EVERY,
+# Each with a seed whose story shows it. Should stories change, the next ones are tried.
+FAULTS: dict[Callable[[Patch], None], int] = {
+    forgets_a_job_now_and_then: 11,
+    does_not_recover_at_its_start: 0,
+    asks_twice_at_once: 7,
+    applies_an_answer_to_a_job_that_moved: 14,
+    applies_an_answer_that_others_overtook: 7,
+    keeps_a_breaker_open: 0,
+    does_not_hear_that_an_appliance_is_back: 8,
+    does_not_ask_about_jobs_of_gained_shares: 7,
+    believes_in_its_shares_for_an_hour: 207,
+    polls_where_it_should_only_answer: 27,
+    leaves_runs_of_the_dead_open: 48,
+    does_not_record_a_recovery: 0,
+    recovers_twice_at_once: 10,
+    does_not_put_back_what_is_missing: 18,
+    lets_a_dead_loop_be: 25,
+    gives_up_after_five_minutes: 8,
+    infers_from_one_answer: 13,
+    does_not_watch: 0,
+    puts_off_for_too_long: 0,
+    forgets_answers_that_could_not_be_written: 7,
+    loses_answers_when_it_stops: 3,
+    counts_twice: 0,
 }
+OF_REPLICAS = {
+    applies_an_answer_that_others_overtook, does_not_ask_about_jobs_of_gained_shares,
+    believes_in_its_shares_for_an_hour, polls_where_it_should_only_answer,
+}  # fmt: skip
+TRIES = 300
 
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_a_service_that(fault: Callable[[Patch], None], monkeypatch: Patch) -> None:
     fault(monkeypatch)
-    assert any(play(seed).judge.wrong for seed in FAULTS[fault])
+    first = FAULTS[fault]
+    stories = range(first, first + 1000, 20) if fault in OF_REPLICAS else range(first, first + TRIES)
+    assert any(play(seed).judge.wrong for seed in stories)

@@ -32,7 +32,7 @@ class Limits:
     longest: float = 60.0  # the slowest pace of any rule: watch_interval, retry_after_max
     allowance: float = 10.0  # beyond a job's time
     handover: float = 15.0  # the same among several replicas: a frozen one is missed after 10 s
-    question: float = 8.0  # a question under way is given up after 6 s
+    question: float = 12.5  # a question under way is given up after 6 s, or after twice that if it has two parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from fsm.states import ENDED, Asker, Ending, State, Verdict
 from poller.ownership import SOLE, Ownership
 from poller.poll_check import Finding, check
 from poller.poll_log import Asks, Ended, Settled
+from poller.service import DRAIN
 
 if TYPE_CHECKING:
     from sim_process import SimProcess
@@ -184,15 +185,16 @@ class Judge:
         if decision.edge == "setup_lost":  # the time in its state decides, and one answer
             hearable = vma.shown(job_id, self.now - 7.0) is not None
         elif decision.edge in ("lost", "lost_when_nearly_done"):
-            hearable = self._just_shown(job_id, vma)
+            hearable = self._just_shown(decision.before, vma)
         if hearable and not self._within("clock", 31 * MINUTE):
             self.say(f"{job_id} is {decision.after.state} by {decision.edge}; its copy runs and could be heard")
 
-    def _just_shown(self, job_id: str, vma: Appliance) -> bool:
-        """True if the VMA held the job when it was asked, or forgot it within the last minute."""
-        copy, forgot = vma.copies[job_id], vma.restarts[-1].at if vma.restarts else -math.inf
-        was_known = copy.started + copy.first_post < forgot
-        return vma.shown(job_id, self.now - 7.0) is not None or (was_known and self.now - forgot < MINUTE)
+    def _just_shown(self, job: JobFacts, vma: Appliance) -> bool:
+        """True if the VMA held the job when it was asked, or held and said so until within the last minute."""
+        copy, forgot = vma.copies[job.job_id], vma.restarts[-1].at if vma.restarts else -math.inf
+        was_known = job.heard_at is not None and copy.started + copy.first_post < forgot
+        was_said = was_known and vma.trouble(forgot - 1.0) is None
+        return vma.shown(job.job_id, self.now - 7.0) is not None or (was_said and self.now - forgot < MINUTE)
 
     def _hearable(self, job_id: str, appliance: str, since: float) -> bool:
         """True if the VMA said plainly that the job runs, for long enough, while we could listen."""
@@ -387,15 +389,17 @@ class Judge:
             self._runs_recorded()
 
     def _nothing_dropped(self) -> None:
-        """Who stopped in order has settled every question."""
-        ended = {line.run for line in self.world.lines if isinstance(line, Ended)}
-        under_way: Counter[tuple[str, str]] = Counter()
+        """Who stopped in order has settled every question that was not slower than the time that there is for it."""
+        under_way: dict[tuple[str, str], float] = {}
         for line in self.world.lines:
-            if line.run in ended and isinstance(line, (Asks, Settled)):
-                under_way[line.run, line.job] += 1 if isinstance(line, Asks) else -1
-        for (run, job_id), count in under_way.items():
-            if count > 0:
-                self.say(f"{run} stopped in order, and lost an answer about {job_id}")
+            if isinstance(line, Asks):
+                under_way[line.run, line.job] = line.up
+            elif isinstance(line, Settled):
+                under_way.pop((line.run, line.job), None)
+            elif isinstance(line, Ended):
+                for (run, job_id), asked in under_way.items():
+                    if run == line.run and line.up - asked < DRAIN:
+                        self.say(f"{run} stopped in order, and lost an answer about {job_id}")
 
     def _monitored(self, process: "SimProcess") -> None:
         lived = self.now - max(process.began, max((s.end for s in self.spans), default=0.0))

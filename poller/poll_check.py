@@ -69,6 +69,7 @@ class _Job:
     asked: float | None = None  # when it was asked last
     asker: str | None = None
     flights: dict[str, float] = field(default_factory=dict)  # run → since when its question is under way
+    guests: set[str] = field(default_factory=set)  # runs whose question is about a job of another's
     over: float | None = None  # since when nothing must be asked any more
     applied: str | None = None  # the run whose answer was applied last
     turns: deque[tuple[str, float]] = field(default_factory=lambda: deque(maxlen=TURNS))
@@ -167,13 +168,16 @@ class Checker:
 
     def _put(self, now: float, _run: Run, line: Put) -> None:
         job = self._job(line.job)
+        if line.guest:  # its owner finds it by looking
+            return
         if not job.flights and (job.due is None or now + line.delay < job.due):
             job.expect(now + line.delay, self._late)
 
-    def _left(self, now: float, _run: Run, line: Left) -> None:
+    def _left(self, now: float, run: Run, line: Left) -> None:
         job = self._job(line.job)
-        self._look(line.job, job, now)
-        job.forget()
+        if run.id not in job.guests:
+            self._look(line.job, job, now)
+            job.forget()
 
     def _waits(self, now: float, _run: Run, line: Waits) -> None:
         for job_id in line.jobs:
@@ -184,13 +188,18 @@ class Checker:
     def _asks(self, now: float, run: Run, line: Asks) -> None:
         self.report.questions += 1
         job = self._job(line.job)
-        self._look(line.job, job, now)
+        if not line.guest:
+            self._look(line.job, job, now)
         since = job.flights.get(run.id)
         if since is not None and now - since < self._limits.question:
             self._say(Wrong.OVERLAP, line.job, since, now, f"asked again by {run.id} while a question is under way")
-        if not line.guest:
-            self._turn(line.job, job, run.id, now)
-        job.flights[run.id], job.asked, job.over = now, now, None
+        job.flights[run.id], job.over = now, None
+        if line.guest:  # its owner is to ask all the same
+            job.guests.add(run.id)
+            return
+        self._turn(line.job, job, run.id, now)
+        job.guests.discard(run.id)
+        job.asked = now
         job.expect(now + self._limits.longest, self._limits.allowance)
 
     def _turn(self, job_id: str, job: _Job, run: str, now: float) -> None:
@@ -217,7 +226,10 @@ class Checker:
             self._applied(now, run, line, job, began or now)
         if line.over:
             job.over = now
-        if line.pause is None:
+            job.forget()
+        elif run.id in job.guests:
+            job.guests.discard(run.id)
+        elif line.pause is None:
             job.forget()
         elif began is not None or line.became == "applied":
             self._pause(now, line, job)

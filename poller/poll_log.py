@@ -60,10 +60,11 @@ class Must(Record):
 
 
 class Put(Record):
-    """A job came into the schedule of this run, to be asked about in `delay` seconds."""
+    """A job came into the schedule of this run, to be asked about in `delay` seconds; a `guest` as in `Asks`."""
 
     job: str
     delay: float = 0.0
+    guest: bool = False
 
 
 class Left(Record):
@@ -209,7 +210,8 @@ class WrittenLog(PollLog):
     def put(self, job_id: str, delay: float) -> None:
         if job_id not in self._scheduled:
             self._scheduled.add(job_id)
-            self._sink(Put(run=self._run, up=self._up, job=job_id, delay=delay))
+            guest = not self._ownership.owns(job_id)
+            self._sink(Put(run=self._run, up=self._up, job=job_id, delay=delay, guest=guest))
 
     def left(self, job_id: str) -> None:
         if job_id in self._scheduled:

@@ -217,8 +217,13 @@ def test_a_job_that_is_handed_over_does_not_overlap() -> None:
 def test_a_guest_may_be_asked_about_beside_its_owner() -> None:
     owner, other = Log("a").put(0.0).polls(1, 31), Log("b")
     for up in (2.0, 8.0, 14.0, 22.0):
-        other.put(up).asks(up, guest=True).left(up + 0.1).settled(up + 0.1, pause=None)
+        other.asks(up, guest=True).left(up + 0.1).settled(up + 0.1, pause=None)
     assert found(owner, other.must(30, "j")) == []
+
+
+def test_a_guests_question_does_not_stand_for_its_owners() -> None:
+    owner, other = Log("a").put(0.0).polls(1, 16).must(60, "j"), Log("b").asks(18, guest=True)
+    assert found(owner, other.left(18.1).settled(18.1, pause=None).must(60, "j")) == [(Wrong.GAP, "j")]
 
 
 # --- stale answers ---------------------------------------------------------------------------------------

@@ -14,20 +14,22 @@ that dies (76), a recovery triggered twice (77). Beside them appliances go away,
 with garbage, with 401, and with Retry-After (15, 16, 29-37).
 """
 
-from collections import Counter
-
 import pytest
 from sim_plan import draw
 from simulation import play, told
 
 from poller.poll_log import Line
 
-# Stories in which none of this happened would have tried nothing.
-HAPPENS = {"start", "kill", "freeze", "frozen", "host lost", "session", "vma restart", "database", "clock", "pause",
-           "lost", "poison"}  # fmt: skip
-EDGES = {"done", "broke", "lost", "lost_when_nearly_done", "silent", "setup_lost", "run_seen", "runs_after_all",
-         "done_after_all", "broke_after_all", "start_revives", "operator_completes", "operator_fails"}  # fmt: skip
-ENOUGH = 200  # seeds in which all of it happens
+# What the stories are for. If they change, other seeds may be needed to see all of it.
+HAPPENS = {
+    "start", "kill", "freeze", "frozen", "host lost", "session", "vma restart", "database", "clock", "pause", "removed",
+    "poison",
+}  # fmt: skip
+EDGES = {
+    "done", "broke", "lost", "lost_when_nearly_done", "silent", "setup_lost", "run_seen", "runs_after_all",
+    "done_after_all", "broke_after_all", "start_revives", "operator_completes", "operator_fails",
+}  # fmt: skip
+TOGETHER = (148, 176, 82, 107, 38, 8, 15, 17, 20)
 
 
 @pytest.mark.no_cover
@@ -39,20 +41,11 @@ def test_in_no_story_does_anything_happen_that_must_not(stories: range) -> None:
 
 
 @pytest.mark.no_cover
-def test_in_the_stories_everything_happens_that_can() -> None:
-    happened: Counter[str] = Counter()
-    edges: Counter[str] = Counter()
-    triggers: Counter[str] = Counter()
-    for seed in range(ENOUGH):
-        world = play(seed)
-        happened, edges, triggers = (
-            happened + world.judge.happened,
-            edges + world.judge.edges,
-            triggers + world.judge.triggers,
-        )
-        if happened.keys() >= HAPPENS and edges.keys() >= EDGES and triggers.keys() == {"began", "refused"}:
-            return
-    pytest.fail(f"never: {HAPPENS - happened.keys()} {EDGES - edges.keys()}; triggers {dict(triggers)}")
+def test_in_a_few_stories_everything_happens_that_can() -> None:
+    judges = [play(seed).judge for seed in TOGETHER]
+    assert {what for judge in judges for what in judge.happened} >= HAPPENS
+    assert {edge for judge in judges for edge in judge.edges} >= EDGES
+    assert {how for judge in judges for how in judge.triggers} == {"began", "refused"}
 
 
 def lines(seed: int) -> list[Line]:

@@ -8,7 +8,8 @@ from rich.table import Table
 from cli.common import fail, load_settings, out
 from fsm.guard import duration
 from fsm.policy import RecoveryPolicy
-from poller.poll_check import Limits, Report, check_files
+from poller.poll_check import check_files
+from poller.poll_findings import Limits, Report
 from poller.poll_timeline import PollLogDamagedError
 
 

@@ -3,61 +3,15 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
-from enum import StrEnum
 from heapq import heapify, heappop
 from typing import Final
 
-from poller.poll_log import Asks, Began, Ended, Left, Must, Put, Settled, Waits
+from poller.poll_findings import Finding, Limits, Report, Wrong
+from poller.poll_log import Asks, Began, Ended, Left, Lives, Must, Put, Settled, Waits
 from poller.poll_timeline import Logs, Run, Timeline, read_file
 
 TURNS: Final = 4  # questions in turn by two runs that are more than a handing over
 TURNS_WITHIN: Final = 60.0  # seconds
-
-
-class Wrong(StrEnum):
-    """What can be wrong."""
-
-    GAP = "gap"  # a job was not asked about when its time had come
-    SILENT = "silent"  # a job that must be polled was never asked about
-    SLOW = "slow"  # a job was put off for longer than any rule allows
-    OVERLAP = "overlap"  # two questions about one job at once, or two runs that ask in turn
-    STALE = "stale"  # an answer was applied to a job that had moved on
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How late is too late, seconds."""
-
-    longest: float = 60.0  # the slowest pace of any rule: watch_interval, retry_after_max
-    allowance: float = 10.0  # beyond a job's time
-    handover: float = 15.0  # the same among several replicas: a frozen one is missed after 10 s
-    question: float = 12.5  # a question under way is given up after 6 s, or after twice that if it has two parts
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong with a job. `at`: when it was seen, by the wall clock; `since`, `until` in log time."""
-
-    wrong: Wrong
-    job: str
-    at: datetime
-    says: str
-    since: float
-    until: float
-
-
-@dataclass(slots=True)
-class Report:
-    """What a check came to."""
-
-    findings: list[Finding] = field(default_factory=list)
-    jobs: int = 0
-    questions: int = 0
-    runs: int = 0
-    since: datetime | None = None
-    until: datetime | None = None
-    left_out: int = 0  # lines of runs whose beginning is not there
 
 
 @dataclass(slots=True)
@@ -141,18 +95,20 @@ class Checker:
             if alone:
                 self._look(job_id, job, at)
                 job.forget()
-            elif run in job.flights:
-                job.expect(at, self._limits.handover)
-            elif job.asker == run and job.due is not None:
-                job.by = max(job.by or 0.0, at + self._limits.handover)
+            elif run in job.flights or (job.asker == run and job.due is not None):
+                job.expect(at, self._limits.handover)  # who takes it over asks at once
             job.flights.pop(run, None)
         self._up.discard(run)
 
-    def _began(self, _now: float, run: Run, _line: Began) -> None:
-        self._up.add(run.id)
+    def _began(self, _now: float, run: Run, line: Began) -> None:
+        if line.polls:
+            self._up.add(run.id)
 
     def _ended(self, now: float, run: Run, _line: Ended) -> None:
         self._over(now, run.id)
+
+    def _lives(self, _now: float, _run: Run, _line: Lives) -> None:
+        """That is all that it says."""
 
     # --- who is expected ---------------------------------------------------------------------------
 
@@ -257,6 +213,7 @@ class Checker:
 _RULES: Final[dict[type, Callable[..., None]]] = {
     Began: Checker._began,
     Ended: Checker._ended,
+    Lives: Checker._lives,
     Must: Checker._must,
     Put: Checker._put,
     Left: Checker._left,

@@ -41,15 +41,23 @@ class Record(msgspec.Struct, omit_defaults=True, kw_only=True, tag_field="is", t
 
 
 class Began(Record):
-    """A process run began. `at`: the wall clock; `monotonic`: the clock that all runs of one `boot` share, seconds."""
+    """A process run began. `at`: the wall clock; `monotonic`: the clock that all runs of one `boot` share, seconds.
+
+    `polls`: False for a replica that only answers the API.
+    """
 
     at: str
     monotonic: float
     boot: str
+    polls: bool = True
 
 
 class Ended(Record):
     """It stopped in order. A run that was killed just says nothing more."""
+
+
+class Lives(Record):
+    """A replica looked after its shares: one that is heard of no more is dead from then on."""
 
 
 class Must(Record):
@@ -112,7 +120,7 @@ class Waits(Record):
     pause: float
 
 
-Line = Began | Ended | Must | Put | Left | Asks | Settled | Waits
+Line = Began | Ended | Lives | Must | Put | Left | Asks | Settled | Waits
 Sink = Callable[[Line], object]
 
 
@@ -158,6 +166,9 @@ class PollLog:
     def ended(self) -> None:
         """This run stopped in order."""
 
+    def lives(self) -> None:
+        """This run is one of several replicas, and looks after its shares."""
+
     def must(self, jobs: Iterable[str], read: float) -> None:
         """By the database, read at this uptime, these jobs must be polled."""
 
@@ -199,10 +210,13 @@ class WrittenLog(PollLog):
     def began(self) -> None:
         observer = self._observer
         self._sink(Began(run=self._run, up=self._up, at=observer.now().isoformat(), boot=self._boot,
-                         monotonic=observer.started))  # fmt: skip
+                         monotonic=observer.started, polls=self._ownership.polls))  # fmt: skip
 
     def ended(self) -> None:
         self._sink(Ended(run=self._run, up=self._up))
+
+    def lives(self) -> None:
+        self._sink(Lives(run=self._run, up=self._up))
 
     def must(self, jobs: Iterable[str], read: float) -> None:
         self._sink(Must(run=self._run, up=self._up, read=round(read, 6), jobs=list(jobs)))

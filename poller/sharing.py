@@ -31,6 +31,7 @@ class Sharing:
 
     async def turn(self) -> None:
         """One look, and what follows from it."""
+        self._poller.poll_log.lives()
         change = await self._poller.ownership.look()
         dropped = self._poller.guests.strangers() if change.lost else []
         for job_id in dropped:

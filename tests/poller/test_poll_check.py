@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from poller.poll_check import Report, Wrong, check
-from poller.poll_log import Asks, Began, Ended, Left, Line, Must, Put, Settled, Waits
+from poller.poll_check import check
+from poller.poll_findings import Report, Wrong
+from poller.poll_log import Asks, Began, Ended, Left, Line, Lives, Must, Put, Settled, Waits
 
 NOON = "2026-03-02T12:00:00+00:00"
 
@@ -13,9 +14,11 @@ NOON = "2026-03-02T12:00:00+00:00"
 class Log:
     """The log of one process run; times are its seconds of uptime."""
 
-    def __init__(self, run: str = "a", began: float = 0.0, at: str = NOON, boot: str = "here") -> None:
+    def __init__(
+        self, run: str = "a", began: float = 0.0, at: str = NOON, boot: str = "here", *, polls: bool = True
+    ) -> None:
         self.run = run
-        self.lines: list[Line] = [Began(run=run, up=0.0, at=at, monotonic=began, boot=boot)]
+        self.lines: list[Line] = [Began(run=run, up=0.0, at=at, monotonic=began, boot=boot, polls=polls)]
 
     def must(self, up: float, *jobs: str, read: float | None = None) -> "Log":
         return self._add(Must(run=self.run, up=up, read=up if read is None else read, jobs=list(jobs)))
@@ -47,6 +50,11 @@ class Log:
 
     def ended(self, up: float) -> "Log":
         return self._add(Ended(run=self.run, up=up))
+
+    def lives(self, *ups: float) -> "Log":
+        for up in ups:
+            self._add(Lives(run=self.run, up=up))
+        return self
 
     def waits(self, up: float, why: str = "database", pause: float = 1.0) -> "Log":
         return self._add(Waits(run=self.run, up=up, jobs=["j"], why=why, pause=pause))
@@ -150,6 +158,11 @@ def test_while_no_process_runs_nothing_is_missed() -> None:
     assert found(stopped, next_run) == []
 
 
+def test_while_only_replicas_run_that_do_not_poll_nothing_is_missed() -> None:
+    killed, answers = Log("a").put(0.0).poll(1), Log("c", polls=False).lives(*range(300))
+    assert found(killed, answers) == []
+
+
 def test_after_a_start_every_job_must_be_asked_within_ten_seconds() -> None:
     killed = Log("a").put(0.0).poll(1)
     assert found(killed, Log("b", began=50.0).must(0.1, "j").poll(9)) == []
@@ -167,6 +180,13 @@ def test_the_jobs_of_a_dead_replica_must_be_asked_by_another() -> None:
     dead = Log("a").put(0.0).polls(1, 21)
     assert found(dead, Log("b").must(0.0, "j").must(60, "j").must(120, "j")) == [(Wrong.GAP, "j")]
     assert found(dead, Log("b").put(23).polls(23.0, 120)) == []
+
+
+def test_a_replica_that_has_nothing_to_say_but_that_it_lives_is_not_dead() -> None:
+    slow = Log("a").put(0.0).poll(1, pause=60).lives(*range(2, 60)).poll(61)
+    assert found(slow, Log("b").must(5.0, "j").must(65.0, "j")) == []
+    dead = Log("a").put(0.0).poll(1, pause=60)
+    assert found(dead, Log("b").must(5.0, "j").must(65.0, "j")) == [(Wrong.GAP, "j")]
 
 
 def test_a_question_that_a_dead_replica_left_open_is_put_by_another() -> None:

@@ -21,7 +21,8 @@ from fsm.decision import Decision
 from fsm.facts import JobFacts
 from fsm.states import ENDED, Asker, Ending, State, Verdict
 from poller.ownership import SOLE, Ownership
-from poller.poll_check import Finding, check
+from poller.poll_check import check
+from poller.poll_findings import Finding
 from poller.poll_log import Asks, Ended, Settled
 from poller.service import DRAIN
 

@@ -7,7 +7,7 @@ from heapq import heapify, heappop
 from typing import Final
 
 from poller.poll_findings import Finding, Limits, Report, Wrong
-from poller.poll_log import Asks, Began, Ended, Left, Lives, Must, Put, Settled, Waits
+from poller.poll_lines import Asks, Began, Ended, Left, Lives, Must, Put, Settled, Waits
 from poller.poll_timeline import Logs, Run, Timeline, read_file
 
 TURNS: Final = 4  # questions in turn by two runs that are more than a handing over

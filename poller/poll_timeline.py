@@ -12,7 +12,7 @@ from operator import itemgetter
 
 import msgspec
 
-from poller.poll_log import Began, Line
+from poller.poll_lines import Began, Line
 
 Logs = Callable[[], Iterable[Iterable[Line]]]  # one after another, from the beginning each time
 

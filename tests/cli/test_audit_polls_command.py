@@ -8,7 +8,8 @@ from typer.testing import CliRunner, Result
 from api.facade import OmaFsm
 from api.settings import Settings
 from cli.main import app
-from poller.poll_log import Asks, Began, File, Line, Must, PollLogError, Put, Settled
+from poller.poll_lines import Asks, Began, Line, Must, Put, Settled
+from poller.poll_log import File, PollLogError
 from poller.poll_timeline import read_file
 
 BEGAN = Began(run="a", up=0.0, at="2026-03-02T12:00:00+00:00", monotonic=5.0, boot="here")

@@ -6,7 +6,7 @@ import pytest
 
 from poller.poll_check import check
 from poller.poll_findings import Report, Wrong
-from poller.poll_log import Asks, Began, Ended, Left, Line, Lives, Must, Put, Settled, Waits
+from poller.poll_lines import Asks, Began, Ended, Left, Line, Lives, Must, Put, Settled, Waits
 
 NOON = "2026-03-02T12:00:00+00:00"
 

@@ -11,21 +11,8 @@ from world import Process, World, run
 from fsm.states import State
 from poller.ownership import SOLE
 from poller.poll_check import check, check_files
-from poller.poll_log import (
-    Asks,
-    Began,
-    Ended,
-    File,
-    Left,
-    Line,
-    Must,
-    PollLogError,
-    Put,
-    Settled,
-    Waits,
-    WrittenLog,
-    open_log,
-)
+from poller.poll_lines import Asks, Began, Ended, Left, Line, Must, Put, Settled, Waits
+from poller.poll_log import File, PollLogError, WrittenLog, open_log
 from poller.poll_timeline import PollLogDamagedError, read_file
 
 

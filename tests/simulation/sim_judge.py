@@ -23,7 +23,7 @@ from fsm.states import ENDED, Asker, Ending, State, Verdict
 from poller.ownership import SOLE, Ownership
 from poller.poll_check import check
 from poller.poll_findings import Finding
-from poller.poll_log import Asks, Ended, Settled
+from poller.poll_lines import Asks, Ended, Settled
 from poller.service import DRAIN
 
 if TYPE_CHECKING:
@@ -325,8 +325,9 @@ class Judge:
         by = owed.at + owed.seconds
         if any(at <= by and owed.run in ("", run) for at, run in asked[first:]):
             return
-        if self._ended_by(job_id, by) or any(s.what == job_id and s.begin <= by and s.end >= owed.at
-                                             for s in self.spans if s.kind == "poison"):  # fmt: skip
+        removed = "removed" if owed.answered else "poison"
+        ours = [s for s in self.spans if s.what == job_id and s.kind in ("poison", removed)]
+        if self._ended_by(job_id, by) or any(s.begin <= by and s.end >= owed.at for s in ours):
             return
         self.say(f"{job_id} was not asked about within {owed.seconds:g} s {owed.why} at {owed.at:.1f}")
 

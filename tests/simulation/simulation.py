@@ -29,7 +29,7 @@ from virtual_loop import EPOCH, Time
 from fsm.facts import Asked, JobFacts
 from fsm.policy import DEFAULT_POLICY
 from fsm.states import Asker, Event
-from poller.poll_log import Line
+from poller.poll_lines import Line
 from poller.recovery import RecoveryRunningError
 
 ANNA = Asked(Asker.OPERATOR, "anna", "looked at it on the VMA")

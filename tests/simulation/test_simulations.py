@@ -18,7 +18,7 @@ import pytest
 from sim_plan import draw
 from simulation import play, told
 
-from poller.poll_log import Line
+from poller.poll_lines import Line
 
 # What the stories are for. If they change, other seeds may be needed to see all of it.
 HAPPENS = {

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sim_plan import MINUTE
-from sim_vma import FAILED, FINISHED, GATEWAY, HUNG, REFUSED, RUNNING, Appliance
+from sim_vma import FAILED, FINISHED, FLAPPING, GATEWAY, HUNG, REFUSED, RUNNING, Appliance
 
 from fsm.conditions import conditions
 from fsm.decision import Decision
@@ -37,7 +37,7 @@ MISSED: Final = 15.0  # the same for a replica that was frozen, or whose host is
 MONITOR: Final = 60.0  # seconds between two looks of the monitor
 WOKEN: Final = 0.5  # seconds after a long freeze in which a replica cannot have got shares again
 BACK: Final = 12.0  # seconds from the end of an outage to an answer: a probe that hung, the next, and their spread
-OUTAGES: Final = (REFUSED, HUNG, GATEWAY)
+OUTAGES: Final = (REFUSED, HUNG, GATEWAY, FLAPPING)
 STOPS: Final = 8.0  # seconds that an orderly end may take
 HEARABLE: Final = 60.0  # seconds of a plain answer that nobody can have missed
 GIVEN_UP: Final = 29 * MINUTE
@@ -181,7 +181,7 @@ class Judge:
 
     def _inferred(self, decision: Decision, appliance: str) -> None:
         job_id = decision.after.job_id
-        hearable = self._hearable(job_id, appliance, self.now - GIVEN_UP)
+        hearable = self._hearable(job_id, appliance, self.now - GIVEN_UP) or self._flaps(appliance)
         vma = self.world.appliances[appliance]
         if decision.edge == "setup_lost":  # the time in its state decides, and one answer
             hearable = vma.shown(job_id, self.now - 7.0) is not None
@@ -189,6 +189,12 @@ class Judge:
             hearable = self._just_shown(decision.before, vma)
         if hearable and not self._within("clock", 31 * MINUTE):
             self.say(f"{job_id} is {decision.after.state} by {decision.edge}; its copy runs and could be heard")
+
+    def _flaps(self, appliance: str) -> bool:
+        """True if nothing is wrong with it but that it comes and goes: then every job is heard of now and then."""
+        wrong = [t for t in self.world.appliances[appliance].troubles if t.end > self.now - GIVEN_UP]
+        begun = [t for t in wrong if t.begin <= self.now]
+        return bool(begun) and all(t.kind == FLAPPING and t.begin < self.now - MINUTE for t in begun)
 
     def _just_shown(self, job: JobFacts, vma: Appliance) -> bool:
         """True if the VMA held the job when it was asked, or held and said so until within the last minute."""

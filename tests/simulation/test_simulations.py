@@ -1,17 +1,8 @@
 """Thousands of lives of the service in virtual time, drawn from seeds; what must hold in each is in `sim_judge.py`.
 
 `./run test tests/simulation --seeds 20000` plays more of them, `--seed 4711` one. A failure prints its plan, and
-`./run python tests/simulation/simulation.py 4711` tells the plan with the moves of its jobs.
-
-Faults of which every story may have some, and their numbers in the list of what can go wrong: jobs in every state at a
-start (45), killed at any moment (40, also between a decision and its commit or before the answer of a commit arrives:
-41, 42), copies that ended while we were down (43), restarts in a row (44), orderly stops during questions (46), a
-process that stands still and wakes (47, 48), a job whose row cannot be read (49); a database that is away at the start
-(51) or later (52, 53); of replicas: the owner killed (61), frozen (62), a share lost and regained (63), the last
-survivor (64), a rolling restart (65), an API-only replica (67), an answer that comes after others' (69), two that
-conclude at once (70); a wall clock that is set back or forward (72, 73), a job lost from the schedule (75), a monitor
-that dies (76), a recovery triggered twice (77). Beside them appliances go away, hang, flap, forget, answer slowly,
-with garbage, with 401, and with Retry-After (15, 16, 29-37).
+`./run python tests/simulation/simulation.py 4711` tells the plan with the moves of its jobs. docs/testing.md has a table
+of what can go wrong and is played here.
 """
 
 import pytest

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
@@ -59,6 +59,7 @@ class Poller:
         self._wake = asyncio.Event()
         self.answers = Answers()
         self._asking: dict[str, asyncio.Task[None]] = {}
+        self._reading: Set[str] = frozenset()  # jobs that were due and are being read
         self._unsettled: set[str] = set()  # jobs with an answer that is not applied yet
         self._applying: asyncio.Task[list[Applied]] | None = None
         self._vain: Counter[str] = Counter()  # answers in a row that came to nothing, by job
@@ -73,7 +74,11 @@ class Poller:
         """Ask about a job after `delay` seconds: again and again if it is ours, else once."""
         self.guests.note(job_id)
         self.poll_log.put(job_id, delay)
-        self.schedule.put(job_id, self.observer.uptime() + delay, asked)
+        now = self.observer.uptime()
+        if job_id in self.schedule or not self.is_busy(job_id):
+            self.schedule.put(job_id, now + delay, asked)
+        else:  # it left while a question was under way, and is back: one at a time
+            self.schedule.put_behind(job_id, now, asked)
         self.metrics.scheduled.set(len(self.schedule))
         self._wake.set()
 
@@ -89,8 +94,8 @@ class Poller:
             self.listeners.tell(job_id, None)
 
     def ask_anew(self, job_id: str, asked: Asked) -> None:
-        """Ask about a job now; a question that the client does not hold any more is taken for lost."""
-        if not self.is_asking(job_id):
+        """Ask about a job now; a question that nobody is busy with any more is taken for lost."""
+        if not self.is_busy(job_id):
             self.schedule.lost(job_id)
         self.put(job_id, asked)
 
@@ -99,8 +104,8 @@ class Poller:
         return job_id in self._asking
 
     def is_busy(self, job_id: str) -> bool:
-        """True while a question about the job, or its answer, is under way."""
-        return job_id in self._asking or job_id in self._unsettled
+        """True while a question about the job, or its answer, is under way; also while it is read to be asked."""
+        return job_id in self._asking or job_id in self._unsettled or job_id in self._reading
 
     # --- asking ----------------------------------------------------------------------------------
 
@@ -123,6 +128,7 @@ class Poller:
                 await self._wake.wait()
 
     async def _ask_all(self, due: Sequence[tuple[str, Asked]]) -> None:
+        self._reading = {job_id for job_id, _ in due}
         try:
             loaded = await self._read([job_id for job_id, _ in due])
         except Exception as error:  # the database is away: everything due stays due
@@ -132,6 +138,8 @@ class Poller:
             for job_id, asked in due:
                 self._again(job_id, 0.0, asked)
             return
+        finally:
+            self._reading = frozenset()
         for job_id, asked in due:
             self._ask_one(job_id, loaded.get(job_id), asked)
 

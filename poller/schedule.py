@@ -52,6 +52,10 @@ class Schedule:
         entry.due = min(entry.due, due)
         heapq.heappush(self._heap, (entry.due, job_id))
 
+    def put_behind(self, job_id: str, now: float, asked: Asked = POLL) -> None:
+        """Take in a job about which an earlier question is still under way: it is asked when that is `done`."""
+        self._entries[job_id] = Entry(job_id, now, asked, in_flight_since=now, again=True)
+
     def drop(self, job_id: str) -> None:
         """Ask the job no more."""
         self._entries.pop(job_id, None)

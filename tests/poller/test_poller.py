@@ -2,10 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from model_vma import Copy
@@ -17,6 +18,7 @@ from db.load import Loaded
 from db.store import Answer
 from fsm.states import Event, Verdict
 from poller import poller as poller_module
+from poller.monitor import MONITOR
 
 
 @pytest.fixture(autouse=True)
@@ -251,6 +253,70 @@ def test_a_wake_that_comes_while_a_job_is_read_is_not_lost(world: World, monkeyp
 
     run(story())
     assert len(world.vma.times(job)) == 2
+
+
+def test_a_job_that_is_being_read_or_written_is_not_taken_for_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The monitor looked at it a moment before it was taken, and comes back to it while it is read or written."""
+    job = world.job(percent=30)
+    world.vma.run(job, 40)
+    real = {name: getattr(world.store, name) for name in ("load", "answer")}
+    begun, may_go = threading.Event(), threading.Event()
+
+    def slowly(name: str) -> Callable[..., Any]:
+        def work(*args: Any) -> Any:
+            begun.set()
+            assert may_go.wait(5)
+            return real[name](*args)
+
+        return work
+
+    async def story() -> None:
+        async with world.process() as us:
+            for name, work in real.items():
+                begun.clear()
+                may_go.clear()
+                monkeypatch.setattr(world.store, name, slowly(name))
+                us.service.wake(job)
+                await until(begun.is_set)
+                us.poller.ask_anew(job, MONITOR)
+                entry = us.poller.schedule.get(job)
+                assert entry is not None
+                assert (entry.in_flight_since is not None, entry.again) == (True, True), f"during {name}"
+                may_go.set()
+                await us.settle()
+                monkeypatch.setattr(world.store, name, work)
+
+    run(story())
+    assert world.vma.most_at_once[job] == 1
+    assert len(world.vma.times(job)) == 5
+
+
+def test_a_job_that_leaves_and_comes_back_during_its_question_is_asked_when_that_is_answered(world: World) -> None:
+    job = world.job(percent=30)
+    world.vma.run(job, 40)
+
+    async def story() -> None:
+        async with world.process() as us:
+            world.vma.hold(job)
+            us.service.wake(job)
+            await until(lambda: world.vma.under_way[job] == 1)
+            world.store.fire(job, Event.FAIL, world.clock.time, asked=OPERATOR)
+            us.poller.drop(job)
+            world.store.fire(job, Event.REOPEN, world.clock.time, asked=OPERATOR)
+            us.service.wake(job)
+            entry = us.poller.schedule.get(job)
+            assert entry is not None
+            assert entry.in_flight_since is not None
+            world.vma.release(job)
+            await us.settle()
+            assert us.schedule == {job}
+
+    run(story())
+    assert world.vma.most_at_once[job] == 1
+    assert len(world.vma.times(job)) == 3
+    assert world.row(job)["progress_percent"] == 40
 
 
 def test_a_job_that_an_operator_ends_during_its_question_is_left_alone(world: World) -> None:

@@ -1,8 +1,8 @@
 """Thousands of lives of the service in virtual time, drawn from seeds; what must hold in each is in `sim_judge.py`.
 
 `./run test tests/simulation --seeds 20000` plays more of them, `--seed 4711` one. A failure prints its plan, and
-`./run python tests/simulation/simulation.py 4711` tells the plan with the moves of its jobs. docs/testing.md has a table
-of what can go wrong and is played here.
+`./run python tests/simulation/simulation.py 4711` tells the plan with the moves of its jobs. What can go wrong and is
+played here is listed in docs/testing.md.
 """
 
 import pytest

@@ -240,7 +240,7 @@ class Poller:
         report(decision)
         if applied.next_due_at is None or self.guests.leaves(answer.job_id):
             self.drop(answer.job_id)
-        else:
+        elif answer.job_id not in self._asking:  # it is if this one came beside the schedule: its own is still to come
             waited = max(decision.at - answer.evidence.observed_at, ZERO).total_seconds()  # to be written
             pause = (applied.next_due_at - decision.at).total_seconds()
             self._done(answer.job_id, max(self._spread(answer, pause, waited) - waited, 0.0))

@@ -9,14 +9,15 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from model_vma import Copy
+from model_vma import Copy, evidence
 from structlog.testing import capture_logs
 from world import OPERATOR, POLL, Process, World, run, until
 
 from db.apply import Applied
 from db.load import Loaded
 from db.store import Answer
-from fsm.states import Event, Verdict
+from fsm.facts import Asked
+from fsm.states import Asker, Event, Verdict
 from poller import poller as poller_module
 from poller.monitor import MONITOR
 
@@ -317,6 +318,32 @@ def test_a_job_that_leaves_and_comes_back_during_its_question_is_asked_when_that
     assert world.vma.most_at_once[job] == 1
     assert len(world.vma.times(job)) == 3
     assert world.row(job)["progress_percent"] == 40
+
+
+def test_an_answer_from_beside_the_schedule_does_not_end_the_question_under_way(world: World) -> None:
+    """Before a new job of a VM its watched end is asked about, whenever that is polled."""
+    job = world.inferred_end()
+    world.vma.silence(job)
+
+    async def story() -> None:
+        async with world.process() as us:
+            world.vma.hold(job)
+            us.service.wake(job)
+            await until(lambda: world.vma.under_way[job] == 1)
+            facts = world.store.facts(job)
+            beside = evidence(Copy(Verdict.NOT_FOUND), facts.disks, us.observer)
+            assert len(await us.poller.apply([Answer(job, facts.version, beside, Asked(Asker.WORKFLOW))])) == 1
+            entry = us.poller.schedule.get(job)
+            assert entry is not None
+            assert entry.in_flight_since is not None
+            world.vma.release(job)
+            await us.settle()
+            await us.pass_time(31)
+            assert us.schedule == {job}
+
+    run(story())
+    assert world.vma.most_at_once[job] == 1
+    assert len(world.vma.times(job)) > 2
 
 
 def test_a_job_that_an_operator_ends_during_its_question_is_left_alone(world: World) -> None:

@@ -344,12 +344,13 @@ class Judge:
         return bool(ended) and min(ended) <= by
 
     def _excused(self, owed: Owed) -> bool:
-        """Something else came between, or the story was over."""
+        """Something else came between, or at the same moment; or the story was over."""
         until = owed.at + owed.seconds
-        between = ("kill", "host lost", "freeze", "frozen", "database", "pause", "start", "stop", "session")
-        return until > self.now or any(
-            s.kind in between and s.begin <= until and s.end + 1.0 >= owed.at and s.begin != owed.at for s in self.spans
-        )
+        kinds = ("kill", "host lost", "freeze", "frozen", "database", "pause", "start", "stop", "session")
+        between = [s for s in self.spans if s.kind in kinds and s.begin <= until and s.end + 1.0 >= owed.at]
+        then = [s for s in between if s.begin == owed.at]
+        rivals = sum(s.kind != "frozen" for s in then) > 1  # a freeze is told as both
+        return until > self.now or rivals or len(between) > len(then)
 
     def _poll_log(self) -> None:
         for finding in check(lambda: [self.world.lines]).findings:

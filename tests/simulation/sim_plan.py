@@ -117,23 +117,33 @@ def _one_process(rng: random.Random, seed: int, length: float) -> Plan:
         plan.restarts.setdefault(name, []).append(restart)
     for _ in range(rng.choice((0, 1, 1, 2, 4))):
         _kill(rng, plan, next(hot))
+    _of_the_database(rng, plan, hot)
+    _rare(rng, plan, hot)
+    return plan
+
+
+def _of_the_database(rng: random.Random, plan: Plan, hot: Iterator[float]) -> None:
     for _ in range(rng.choice((0, 0, 1))):
         length_of = rng.choice((5.0, 20.0, 60.0, 5 * MINUTE))
         plan.happenings.append(Happening(next(hot), "database_away", length_of))
     for _ in range(rng.choice((0, 0, 1))):
         plan.happenings.append(Happening(next(hot), "database_slow", rng.choice((30.0, 300.0))))
+
+
+def _rare(rng: random.Random, plan: Plan, hot: Iterator[float]) -> None:
     for kind, length_of in rng.sample(RARE, rng.choice((0, 1, 1, 2))):
         job = rng.choice(plan.jobs)
         what = job.job_id if kind in OF_A_JOB else job.appliance if kind == "pause" else ""
-        plan.happenings.append(Happening(next(hot), kind, length_of, what))
+        at = next(hot)
+        plan.happenings.append(Happening(at, kind, length_of, what))
+        if kind in ("fail", "complete") and rng.random() < 0.5:  # a second thought
+            plan.happenings.append(Happening(at + rng.uniform(0.01, 6.0), "reopen", 0.0, what))
     if rng.random() < 0.3:
-        plan.happenings.append(
-            Happening(next(hot), "stop", rng.choice((0.5, 3.0)), rng.choice(("", "asking", "asking")))
-        )
+        how = rng.choice(("", "asking", "asking"))
+        plan.happenings.append(Happening(next(hot), "stop", rng.choice((0.5, 3.0)), how))
     if rng.random() < 0.1:
         at = next(hot)
         plan.happenings += [Happening(at + 8.0 * n, "kill", 1.0, "idle") for n in range(20)]
-    return plan
 
 
 RARE = (
@@ -149,8 +159,9 @@ def _jobs(rng: random.Random, plan: Plan, last: float, count: int) -> None:
         again = n > 0 and rng.random() < 0.3
         vm = plan.jobs[-1].vm if again else f"vm-{n}"
         appliance = plan.jobs[-1].appliance if again else rng.choice(plan.appliances)
-        first = plan.jobs[-1].over + 60.0 if again else 5.0
-        _job(rng, plan, n, vm, appliance, rng.uniform(first, max(first, last - HOUR)))
+        first = plan.jobs[-1].over - 30.0 if again else 5.0
+        latest = first + 15 * MINUTE if again else max(first, last - HOUR)
+        _job(rng, plan, n, vm, appliance, rng.uniform(first, latest))
 
 
 def _job(rng: random.Random, plan: Plan, n: int, vm: str, appliance: str, begin: float) -> None:

@@ -262,6 +262,8 @@ class Poller:
         pause = min(RETRY * (1 << min(vain, 16)), self.store.policy.backoff_max.total_seconds())
         if vain < PATIENCE:
             self._again(answer.job_id, pause, answer.asked)
+            if answer.job_id not in self.schedule:  # it left during its question
+                self.listeners.tell(answer.job_id, None)
         elif self.guests.leaves(answer.job_id):
             self._leave(answer.job_id, answer.asked)
         else:

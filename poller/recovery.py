@@ -111,8 +111,9 @@ class Recovery:
         run = self.run
         if run is None or job_id not in run.waiting:
             return
-        if applied is not None and not applied.decision.asked.by.is_recovery:
-            return  # an ordinary poll that was under way; ours comes next
+        ordinary = applied is not None and not applied.decision.asked.by.is_recovery
+        if ordinary and job_id in self._poller.schedule:
+            return  # a poll that was under way; ours comes next. Not if the job ended with it, or went elsewhere
         run.waiting.discard(job_id)
         if applied is not None:
             run.answered.append(self._poller.observer.uptime() - run.began)

@@ -1,13 +1,15 @@
 """Every recovery comes to its end: whatever becomes of a job, of a run's record, or of the process."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from model_vma import NOON
-from world import STARTUP, TRIGGER, World, run, until
+from world import OPERATOR, STARTUP, TRIGGER, Process, World, run, until
 
+from fsm.states import Event
 from poller import poller as poller_module
 
 
@@ -144,6 +146,40 @@ def test_the_answer_to_an_ordinary_poll_is_not_taken_for_recovery_s_own(world: W
 
 
 # --- killed and stopped runs -----------------------------------------------------------------------
+
+
+def end_on_the_vma(_us: Process, world: World, job: str) -> None:
+    """Its last answer is under way already."""
+
+
+def fail_by_hand(us: Process, world: World, job: str) -> None:
+    world.store.fire(job, Event.FAIL, world.clock.time, asked=OPERATOR)
+    us.poller.drop(job)
+
+
+@pytest.mark.parametrize(("ends", "outcomes"), [(end_on_the_vma, {"completed_on_vma": 1}), (fail_by_hand, {"left": 1})])
+def test_a_job_that_ends_during_an_ordinary_poll_is_not_waited_for(
+    world: World, ends: Callable[[Process, World, str], None], outcomes: dict[str, int]
+) -> None:
+    job = world.job(percent=30)
+    world.vma.run(job, 99)
+
+    async def story() -> None:
+        async with world.process() as us:
+            world.vma.complete(job)
+            world.vma.hold(job)
+            us.service.wake(job)
+            await until(lambda: world.vma.under_way[job] == 1)
+            await us.recovery.start(TRIGGER)
+            ends(us, world, job)
+            world.vma.release(job)
+            await until(us.recovery.finished.is_set)
+            await us.settle()
+            assert us.recovery.run is None, "or every other trigger would be refused"
+
+    run(story())
+    assert world.runs()[0]["outcomes"] == outcomes
+    assert world.runs()[0]["finished_at"] is not None
 
 
 def test_a_run_that_was_killed_is_closed_by_the_next_start(world: World) -> None:

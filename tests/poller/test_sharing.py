@@ -180,6 +180,25 @@ def test_a_share_lost_and_regained_while_a_question_is_under_way_makes_one_loop_
     assert world.vma.most_at_once[job] == 1
 
 
+def test_a_job_whose_share_is_lost_during_an_ordinary_poll_is_not_waited_for_by_a_recovery(world: World) -> None:
+    [job] = running(world, 1)
+    jobs = Jobs(job)
+
+    async def story() -> None:
+        async with world.process(ownership=jobs) as us:
+            world.vma.hold(job)
+            await us.pass_time(5)
+            await us.recovery.start(TRIGGER)
+            jobs.taken = set()
+            await look(us)
+            world.vma.release(job)
+            await until(us.recovery.finished.is_set)
+            await us.settle()
+
+    run(story())
+    assert world.runs()[0]["outcomes"] == {"running": 1}
+
+
 def test_what_is_due_when_a_share_is_not_believed_any_more_is_not_asked_about(world: World) -> None:
     """So wakes a frozen replica: its schedule is full of what others ask about by now."""
     [job] = running(world, 1)

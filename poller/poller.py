@@ -208,8 +208,12 @@ class Poller:
         """Apply answers as they come, as many in one transaction as have gathered, until cancelled."""
         while True:
             batch = await self.answers.gather()
-            self._applying = asyncio.create_task(self.apply(batch), name="apply batch")
-            await asyncio.shield(self._applying)  # what is being written when we stop is settled all the same
+            try:
+                self._applying = asyncio.create_task(self.apply(batch), name="apply batch")
+                await asyncio.shield(self._applying)  # what is being written when we stop is settled all the same
+            except Exception:  # a bug: the monitor has these jobs asked again
+                self._unsettled.difference_update(answer.job_id for answer in batch)
+                raise
 
     async def apply(self, batch: Sequence[Answer]) -> list[Applied]:
         """Apply answers; what could not be written is asked again: the VMA still knows it."""

@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 from process_stage import PLAN, Stage, stage, until
 
+from poller.poll_check import check_files
+
 pytestmark = pytest.mark.process
 POLLED_WITHIN = 10.0  # seconds, the requirement's
 
 
 def test_a_job_at_30_percent_is_polled_again_within_ten_seconds_and_reaches_100(tmp_path: Path) -> None:
-    with stage(tmp_path) as play:
+    polls = tmp_path / "polls.jsonl"
+    with stage(tmp_path, poll_log=polls) as play:
         job_id = play.job(gib=(2.5,))
         play.wait_for_percent(job_id, 30)
         play.oma.kill()
@@ -30,6 +33,9 @@ def test_a_job_at_30_percent_is_polled_again_within_ten_seconds_and_reaches_100(
         assert (done["ending"], done["progress_percent"]) == ("confirmed", 100.0)
         assert "Restarted VMA progress polling" in play.logged()
         assert "Job still active on VMA" in play.logged()
+    report = check_files([str(polls)])
+    assert (report.findings, report.runs, report.jobs) == ([], 2, 1), "no gap but the downtime, and nothing asked twice"
+    assert report.questions > 5
 
 
 def _answered_since(play: Stage, job_id: str, moment: datetime) -> bool:

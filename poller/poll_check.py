@@ -10,7 +10,7 @@ from poller.poll_findings import Finding, Limits, Report, Wrong
 from poller.poll_lines import Asks, Began, Ended, Left, Lives, Must, Put, Settled, Waits
 from poller.poll_timeline import Logs, Run, Timeline, read_file
 
-TURNS: Final = 4  # questions in turn by two runs that are more than a handing over
+TURNS: Final = 4  # questions in turn by two runs, neither of which lets go: more than a handing over
 TURNS_WITHIN: Final = 60.0  # seconds
 
 
@@ -134,6 +134,7 @@ class Checker:
         if run.id not in job.guests:
             self._look(line.job, job, now)
             job.forget()
+            job.turns.clear()
 
     def _waits(self, now: float, _run: Run, line: Waits) -> None:
         for job_id in line.jobs:

@@ -234,6 +234,13 @@ def test_a_job_that_is_handed_over_does_not_overlap() -> None:
     assert found(gives, takes) == []
 
 
+def test_a_job_that_goes_to_and_fro_does_not_overlap() -> None:
+    """A frozen replica is woken, and gets its share again soon after; then the other stops."""
+    one, two = Log("a").put(0.0).polls(1, 6), Log("b").put(17).polls(17, 22).left(24)
+    one.left(23).put(25).polls(25, 30).left(31)
+    assert found(one, two.put(32).polls(32, 60)) == []
+
+
 def test_a_guest_may_be_asked_about_beside_its_owner() -> None:
     owner, other = Log("a").put(0.0).polls(1, 31), Log("b")
     for up in (2.0, 8.0, 14.0, 22.0):

@@ -42,7 +42,7 @@ class Replicas:
     @staticmethod
     def _process(folder: Path, url: str, vma: str, settings: dict[str, object]) -> ServiceProcess:
         folder.mkdir()
-        return ServiceProcess(folder, vma, database_url=url, **settings)
+        return ServiceProcess(folder, vma, database_url=url, poll_log=folder / "polls.jsonl", **settings)
 
     def __getitem__(self, name: str) -> ServiceProcess:
         return self._by_name[name]

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from coordination_servers import PASSWORD, RedisServer, no_redis
 from process_stage import Stage
-from replicas_stage import Replicas, look
+from replicas_stage import JOBS, Replicas, look
 from servers import empty, kinds
 
+from poller.poll_check import check_files
+from poller.poll_findings import Finding
 from vma.simulator.process import SimulatorProcess
 
 pytestmark = pytest.mark.process
@@ -49,6 +51,13 @@ def check(us: Replicas, jobs: list[str]) -> None:
     assert us.stage.get("/vma-polling/status")["performance"]["success_rate"] == 100
 
 
+def poll_logs(folder: Path) -> list[Finding]:
+    """A job that was silent, asked by two at once, or moved by an answer that came too late."""
+    report = check_files(str(path) for path in folder.glob("*/polls.jsonl"))
+    assert (report.jobs, report.runs > 2) == (JOBS, True)
+    return report.findings
+
+
 @pytest.mark.parametrize("kind", BY_LOCKS)
 def test_whatever_becomes_of_a_replica_the_others_poll_its_jobs(kind: str, tmp_path: Path) -> None:
     with replicas(kind, tmp_path, ("a", "b", "api"), ("api",), replicas__mode="database") as us:
@@ -76,6 +85,7 @@ def test_whatever_becomes_of_a_replica_the_others_poll_its_jobs(kind: str, tmp_p
         us.all_asked(5)
         look("the other carries all", us.hold((a, 64)))
         check(us, jobs)
+    assert poll_logs(tmp_path) == []
 
 
 @pytest.mark.parametrize("kind", BY_MEMBERS)
@@ -103,5 +113,6 @@ def test_by_a_coordination_server_too_the_others_poll_the_jobs_of_whoever_is_gon
             assert seen.stop() == 0
             us.all_asked(5)
             assert not [one for one in us.all if PASSWORD in one.log.read_text()]
+        assert poll_logs(tmp_path) == []
     finally:
         redis.stop()

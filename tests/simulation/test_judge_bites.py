@@ -79,6 +79,10 @@ def believes_in_its_shares_for_an_hour(patch: Patch) -> None:
     patch.setattr(shares, "TRUST", 3600.0)
 
 
+def polls_what_others_own_too(patch: Patch) -> None:
+    patch.setattr(shares.SharedOwnership, "owns", lambda self, _job_id: self.polls)
+
+
 def polls_where_it_should_only_answer(patch: Patch) -> None:
     patch.setattr(shares.SharedOwnership, "polls", True)
 
@@ -169,6 +173,7 @@ FAULTS: dict[Callable[[Patch], None], int] = {
     does_not_hear_that_an_appliance_is_back: 8,
     does_not_ask_about_jobs_of_gained_shares: 7,
     believes_in_its_shares_for_an_hour: 207,
+    polls_what_others_own_too: 7,
     polls_where_it_should_only_answer: 27,
     leaves_runs_of_the_dead_open: 48,
     does_not_record_a_recovery: 0,
@@ -185,7 +190,7 @@ FAULTS: dict[Callable[[Patch], None], int] = {
 }
 OF_REPLICAS = {
     applies_an_answer_that_others_overtook, does_not_ask_about_jobs_of_gained_shares,
-    believes_in_its_shares_for_an_hour, polls_where_it_should_only_answer,
+    believes_in_its_shares_for_an_hour, polls_what_others_own_too, polls_where_it_should_only_answer,
 }  # fmt: skip
 TRIES = 300
 

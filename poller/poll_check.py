@@ -10,8 +10,8 @@ from poller.poll_findings import Finding, Limits, Report, Wrong
 from poller.poll_lines import Asks, Began, Ended, Left, Lives, Must, Put, Settled, Waits
 from poller.poll_timeline import Logs, Run, Timeline, read_file
 
-TURNS: Final = 4  # questions in turn by two runs, neither of which lets go: more than a handing over
-TURNS_WITHIN: Final = 60.0  # seconds
+TURNS: Final = 6  # questions in turn by two runs, neither of which lets go: more than one that comes and one that goes
+TURNS_WITHIN: Final = 240.0  # seconds
 
 
 @dataclass(slots=True)
@@ -163,7 +163,7 @@ class Checker:
         if job.asker != run:
             job.turns.append((run, now))
             runs = [by for by, _ in job.turns]
-            if len(runs) == TURNS and runs[:2] == runs[2:] and now - job.turns[0][1] < TURNS_WITHIN:
+            if len(runs) == TURNS and runs[2:] == runs[:-2] and now - job.turns[0][1] < TURNS_WITHIN:
                 self._say(Wrong.OVERLAP, job_id, job.turns[0][1], now, f"{runs[0]} and {runs[1]} ask in turn")
         job.asker = run
 

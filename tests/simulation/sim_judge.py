@@ -187,7 +187,7 @@ class Judge:
             hearable = vma.shown(job_id, self.now - 7.0) is not None
         elif decision.edge in ("lost", "lost_when_nearly_done"):
             hearable = self._just_shown(decision.before, vma)
-        if hearable and not self._within("clock", 31 * MINUTE):
+        if hearable:
             self.say(f"{job_id} is {decision.after.state} by {decision.edge}; its copy runs and could be heard")
 
     def _flaps(self, appliance: str) -> bool:
@@ -222,9 +222,6 @@ class Judge:
 
     def _downtimes(self) -> list[tuple[float, float]]:
         return self._ran + ([(self.down_since, math.inf)] if self.down_since is not None else [])
-
-    def _within(self, kind: str, seconds: float) -> bool:
-        return any(s.kind == kind and s.end >= self.now - seconds for s in self.spans)
 
     # --- looking now and then --------------------------------------------------------------------
 

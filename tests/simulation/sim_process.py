@@ -13,6 +13,7 @@ from virtual_loop import Desk, VirtualLoop
 
 from api.facade import OmaFsm
 from fsm.policy import RecoveryPolicy
+from poller.by_locks import ByLocks
 from poller.ownership import SOLE, Ownership
 from poller.poll_log import WrittenLog
 from poller.service import PollingService
@@ -91,7 +92,7 @@ class SimProcess:
         if self.world.locks is None:
             return SOLE
         replica: Any = SimReplica(self.world.locks, self.name, polls=self.polls)
-        return SharedOwnership(replica, self.observer)
+        return SharedOwnership(ByLocks(replica), self.observer)
 
     def _back(self, appliance: str) -> Callable[[bool], None]:
         return lambda is_open: None if is_open else self.service.poller.is_back(appliance)

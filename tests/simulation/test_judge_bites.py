@@ -16,6 +16,7 @@ from fsm.facts import Asked, JobFacts
 from fsm.policy import RecoveryPolicy
 from poller import shares
 from poller.answers import Answers
+from poller.by_locks import ByLocks
 from poller.metrics import Metrics
 from poller.monitor import Monitor
 from poller.poller import Poller
@@ -76,7 +77,7 @@ def does_not_ask_about_jobs_of_gained_shares(patch: Patch) -> None:
 
 
 def believes_in_its_shares_for_an_hour(patch: Patch) -> None:
-    patch.setattr(shares, "TRUST", 3600.0)
+    patch.setattr(ByLocks, "trust", 3600.0)
 
 
 def polls_what_others_own_too(patch: Patch) -> None:
@@ -85,6 +86,7 @@ def polls_what_others_own_too(patch: Patch) -> None:
 
 def polls_where_it_should_only_answer(patch: Patch) -> None:
     patch.setattr(shares.SharedOwnership, "polls", True)
+    patch.setattr(ByLocks, "polls", True)
 
 
 def leaves_runs_of_the_dead_open(patch: Patch) -> None:

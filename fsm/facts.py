@@ -102,9 +102,8 @@ class Situation(Struct, frozen=True, eq=False, gc=False):
     said: dict[Any, Any] = field(default_factory=dict)  # by guard whether it passes, by (guard,) its verdict
 
     def __post_init__(self) -> None:
-        """A situation that was made from another is judged anew."""
-        if self.said:
-            force_setattr(self, "said", {})
+        """A situation that was made from another is judged anew: the copy came with the other's dictionary."""
+        force_setattr(self, "said", {})
 
     def __eq__(self, other: object) -> bool:
         """What the guards said is no part of it."""

@@ -48,6 +48,14 @@ def test_a_guard_is_judged_once_in_one_situation_and_anew_in_the_next() -> None:
     assert asked == [60.0, 40.0]
 
 
+def test_a_copy_made_before_anything_was_judged_is_judged_by_itself() -> None:
+    half = Guard("half", "half", lambda s: s.facts.percent > 50, lambda s: Sight(f"{s.facts.percent}", "> 50"))
+    original = Situation(job(percent=60.0), None, Asked(), NOW)
+    copy = replace(original, facts=job(percent=40.0))
+    assert half.passes(original)
+    assert not half.passes(copy)
+
+
 def test_a_decision_puts_nothing_into_words_until_it_is_read() -> None:
     told: list[str] = []
 

@@ -62,8 +62,10 @@ class Recall:
                 self._known[one.facts.job_id] = one
             else:
                 self.forget(one.facts.job_id)
-        while len(self._known) > MOST:
-            self.forget(next(iter(self._known), ""))
+        if len(self._known) > MOST:  # listed first: another thread may keep and forget meanwhile
+            known = list(self._known)
+            for job_id in known[: len(known) - MOST]:
+                self.forget(job_id)
 
     def forget(self, job_id: str) -> None:
         """Read the job anew next time."""

@@ -99,7 +99,9 @@ class Store:
         An event with a `key` is decided once: repeated, it gets the decision of the first time and has no effect.
         NotFoundError, UnreadableJobError; ConflictError for a key that was used for another event of the job.
         """
-        return self._write(lambda c: self._fire(c, job_id, event, now, asked, key))
+        applied = self._write(lambda c: self._fire(c, job_id, event, now, asked, key))
+        self._recall.forget(job_id)
+        return applied
 
     def _fire(
         self, connection: Connection, job_id: str, event: Event, now: datetime, asked: Asked, key: str | None
@@ -118,8 +120,6 @@ class Store:
         """Decide and apply a batch of answers, without those to a version that is gone or that cannot be written."""
         try:
             applied = self._write(lambda c: self._answer(c, answers, now))
-            self._recall.keep(a.stored for a in applied if a.stored)
-            return applied
         except (OperationalError, InterfaceError):  # the database is away: each alone would fare no better
             raise
         except Exception as error:
@@ -127,7 +127,16 @@ class Store:
                 log.exception("answer cannot be written; its job is left as it was", job_id=answers[0].job_id)
                 return []
             log.warning("answers cannot be written together; each is tried alone", why=short(error), jobs=len(answers))
-        return [applied for one in answers for applied in self.answer([one], now)]
+            return [applied for one in answers for applied in self.answer([one], now)]
+        self._remember(applied)
+        return applied
+
+    def _remember(self, applied: Sequence[Applied]) -> None:
+        """What was committed. A job that moved is read anew; nobody may ever ask for it again once it has ended."""
+        self._recall.keep(a.stored for a in applied if a.stored)
+        for one in applied:
+            if one.stored is None:
+                self._recall.forget(one.decision.before.job_id)
 
     def _answer(self, connection: Connection, answers: Sequence[Answer], now: datetime) -> list[Applied]:
         self._heed_oma(connection, [a.job_id for a in answers], now)

@@ -173,6 +173,13 @@ def test_nothing_is_remembered_where_an_oma_writes_too(known: Vm, monkeypatch: p
     assert remembered(known).facts.percent == 77.0
 
 
+@pytest.mark.parametrize("end", [_move, _forgotten, lambda vm: vm.fire(Event.FAIL)], ids=["heard", "silence", "said"])
+def test_an_ended_job_takes_no_room(known: Vm, end: Callable[[Vm], None]) -> None:
+    assert known.job_id in known.store._recall._known
+    end(known)
+    assert known.job_id not in known.store._recall._known
+
+
 def test_no_more_is_remembered_than_fits(known: Vm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("db.recall.MOST", 1)
     other = Vm(known.store).replicate()

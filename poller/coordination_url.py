@@ -24,6 +24,7 @@ UNFIT: Final = {
     "postgresql": _LOCKS_ONLY,
     "mysql": _LOCKS_ONLY,
 }
+_HOST: Final = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::\d+)?")
 _SECRET: Final = re.compile(r"([?&][^=&]*(?:password|secret|token)[^=&]*=)[^&#]*", re.IGNORECASE)
 
 
@@ -38,7 +39,12 @@ def refusal(url: str) -> str | None:
         parts = urlsplit(url)
     except ValueError:
         return f"it is no URL; expected is {EXAMPLES}"
-    return None if parts.netloc.rpartition("@")[2] or parts.path.strip("/") else f"it names no host: {EXAMPLES}"
+    hosts = parts.netloc.rpartition("@")[2]
+    if not hosts and not parts.path.strip("/"):
+        return f"it names no host: {EXAMPLES}"
+    if "@" in parts.path + parts.fragment or not all(map(_HOST.fullmatch, hosts.split(","))):
+        return f"its host is none; in a password / ? # must be written as %2F %3F %23; expected is {EXAMPLES}"
+    return None
 
 
 def redacted(url: str) -> str:
@@ -46,8 +52,6 @@ def redacted(url: str) -> str:
     scheme, colons, rest = url.partition("://")
     if not colons:
         return "(not a URL)"
-    netloc, slash, more = re.fullmatch(r"([^/?#]*)([/?#]?)(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
-    account, at, hosts = netloc.rpartition("@")
+    account, at, more = _SECRET.sub(r"\1***", rest).rpartition("@")  # also if its password has a / that ends a host
     user, colon, _ = account.partition(":")
-    shown = f"{scheme}://{user}{':***' if colon else ''}{at}{hosts}{slash}{more}"
-    return _SECRET.sub(r"\1***", shown)
+    return f"{scheme}://{user}{':***' if colon else ''}{at}{more}"

@@ -13,6 +13,7 @@ from poller.coordination_url import redacted, refusal
     "url",
     [
         "redis://:secret@host:6379/0", "redis://host?sentinel=main&sentinel_password=secret", "redis:///run/redis.sock",
+        "redis://[::1]:6379", "redis://me:a%2Fb@[::1]",
         "etcd3+http://host:2379", "etcd3+https://host", "zookeeper://one:2181,two:2181", "kazoo://host",
     ],
 )  # fmt: skip
@@ -34,6 +35,10 @@ def test_servers_that_forget_the_dead_are_taken(url: str) -> None:
         ("host:6379", "must be the URL of a coordination server"),
         ("redis://:secret@", "names no host"),
         ("redis://[::1", "no URL"),
+        ("redis://:secret/secret@host:6379", "%2F"),
+        ("redis://me:1/secret@host:6379", "%2F"),
+        ("redis://:secret?secret@host:6379", "%3F"),
+        ("redis://:secret#secret@host:6379", "%23"),
         ("", "must be the URL"),
     ],
 )
@@ -50,6 +55,9 @@ def test_what_cannot_coordinate_is_refused_with_the_reason_and_without_its_secre
         ("redis://me@host", "redis://me@host"),
         ("zookeeper://a,b?keyfile_password=x&timeout=3", "zookeeper://a,b?keyfile_password=***&timeout=3"),
         ("me:secret@host", "(not a URL)"),
+        ("redis://:p/s@host:1/0", "redis://:***@host:1/0"),
+        ("redis://me:p#s?s@host", "redis://me:***@host"),
+        ("redis://host:1?sentinel_password=p@s&db=1", "redis://host:1?sentinel_password=***&db=1"),
     ],
 )
 def test_an_url_is_shown_without_its_secrets(url: str, shown: str) -> None:

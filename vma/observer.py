@@ -35,34 +35,36 @@ class Observer:
     id: str = field(default_factory=lambda: uuid4().hex)
     started: float = field(init=False)
     steps: tuple[ClockStep, ...] = field(default=(), init=False)
+    _began: datetime = field(init=False)
     _last: tuple[datetime, float] = field(init=False)  # readings of both clocks
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.started = self.monotonic()
-        self._last = self.clock(), self.started
+        self._began = self.clock()
+        self._last = self._began, self.started
 
     def now(self) -> datetime:
         """The present, aware UTC. Looks whether the clock was set since it was read last."""
-        wall, seconds = self.clock(), self.monotonic()
-        before, then = self._last
-        if abs((wall - before).total_seconds() - (seconds - then)) < STEP:
-            self._last = wall, seconds
-            return wall
-        return self._after_step()
-
-    def _after_step(self) -> datetime:
-        with self._lock:
+        with self._lock:  # what another thread read before a step must not be put back after it was noticed
             wall, seconds = self.clock(), self.monotonic()
             before, then = self._last
-            expected = before + timedelta(seconds=seconds - then)
-            self._last = wall, seconds
-            ahead = (wall - expected).total_seconds()
-            if abs(ahead) >= STEP:  # nobody else was quicker
-                self.steps = (*self.steps, ClockStep(expected, wall))[-KEPT:]
-                log.warning("The clock of this machine was set, or the machine slept; no job is judged by that",
-                            seconds_ahead=round(ahead, 1), now=wall.isoformat())  # fmt: skip
-            return wall
+            if abs((wall - before).total_seconds() - (seconds - then)) < STEP:
+                self._last = wall, seconds
+                return wall
+            return self._after_step()
+
+    def _after_step(self) -> datetime:
+        wall, seconds = self.clock(), self.monotonic()  # again: we may have been stopped between the two
+        before, then = self._last
+        expected = before + timedelta(seconds=seconds - then)
+        self._last = wall, seconds
+        ahead = (wall - expected).total_seconds()
+        if abs(ahead) >= STEP:
+            self.steps = (*self.steps, ClockStep(expected, wall, self._began))[-KEPT:]
+            log.warning("The clock of this machine was set, or the machine slept; no job is judged by that",
+                        seconds_ahead=round(ahead, 1), now=wall.isoformat())  # fmt: skip
+        return wall
 
     def uptime(self) -> float:
         """Seconds since this run began, by the monotonic clock."""

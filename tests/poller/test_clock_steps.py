@@ -66,3 +66,22 @@ def test_ages_are_never_negative_and_a_copy_goes_on_over_any_step(world: World) 
         ]
 
     run(story())
+
+
+def test_a_machine_that_starts_with_a_clock_that_is_ahead_makes_no_job_of_before_older(world: World) -> None:
+    """Its hardware clock is in local time, and the tunnel is up some minutes later than we are."""
+
+    async def story() -> None:
+        job = world.job(percent=30, heard="1m")
+        world.vma.run(job, 30)
+        world.vma.reachable = False
+        world.clock.time += span("2h")
+        async with world.process() as us:
+            await us.pass_time("10s")
+            set_clock(us, "-2h")
+            await us.pass_time("5m")
+            assert world.status(job) == "replicating"
+            await us.pass_time("25m")
+            assert world.row(job)["error_message"] == "VMA unreachable after restart"
+
+    run(story())

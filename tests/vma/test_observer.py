@@ -1,7 +1,10 @@
 """The clocks of one run of our process: what is counted by which, and what happens when somebody sets one."""
 
 import asyncio
-from datetime import datetime, timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -52,8 +55,41 @@ def test_a_clock_that_is_set_is_noticed_once_and_said(ahead: float) -> None:
         assert clocks.pass_time(5, ahead) == NOW + timedelta(seconds=305 + ahead)
         clocks.pass_time(5)
     due = NOW + timedelta(seconds=305)
-    assert clocks.observer.steps == (ClockStep(due, due + timedelta(seconds=ahead)),)
+    assert clocks.observer.steps == (ClockStep(due, due + timedelta(seconds=ahead), NOW),)
     assert [line["seconds_ahead"] for line in logs] == [ahead]
+
+
+class Paused(datetime):
+    """A reading whose reader is stopped while he compares it."""
+
+    def __sub__(self, other: Any) -> Any:
+        meanwhile()
+        return datetime.fromtimestamp(self.timestamp(), UTC) - other
+
+
+def meanwhile() -> None:
+    """Set by the test."""
+
+
+def test_a_step_that_two_threads_come_upon_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One has read both clocks and is stopped there; the clock is set; another notices it; the first goes on."""
+    clocks, other, noticed = Clocks(), ThreadPoolExecutor(1), Event()
+
+    def look() -> None:
+        clocks.observer.now()
+        noticed.set()
+
+    def set_and_look() -> None:
+        clocks.wall = NOW + timedelta(hours=1)
+        other.submit(look)
+        noticed.wait(0.05)  # it has to wait for the first
+
+    monkeypatch.setattr(f"{__name__}.meanwhile", set_and_look)
+    clocks.wall = Paused.fromtimestamp(NOW.timestamp(), UTC)
+    clocks.observer.now()
+    other.shutdown()
+    clocks.observer.now()
+    assert len(clocks.observer.steps) == 1
 
 
 def test_a_clock_that_is_slewed_or_only_looked_at_seldom_was_not_set() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 from store_builders import DISK, MIB, SIZE, STARTUP, Vm, put
+from unguarded import unguarded
 
 from db.engine import read
 from db.load import Loaded, load
@@ -110,12 +111,26 @@ def _switched_off(vm: Vm) -> None:
     put(vm.store, POLLING, {"job_id": vm.job_id}, is_active=False)
 
 
+def _counted(vm: Vm) -> None:
+    put(vm.store, POLLING, {"job_id": vm.job_id}, total_polls=77)
+
+
+def _restated(vm: Vm) -> None:
+    with unguarded(vm.store.engine):
+        put(vm.store, JOBS, {"id": vm.job_id}, status="attaching")
+
+
+def _renumbered(vm: Vm) -> None:
+    with unguarded(vm.store.engine):
+        put(vm.store, JOBS, {"id": vm.job_id}, version=7)
+
+
 def _forgotten(vm: Vm) -> None:
     vm.lose(done=2 * MIB)
 
 
 CHANGES: list[Callable[[Vm], None]] = [
-    _volume, _proof, _answer, _move, _stay, _polled_anew, _switched_off, _forgotten,
+    _volume, _proof, _answer, _move, _stay, _polled_anew, _switched_off, _forgotten, _counted, _restated, _renumbered,
 ]  # fmt: skip
 
 

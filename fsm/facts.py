@@ -66,9 +66,9 @@ class JobFacts(Struct, frozen=True, gc=False):
         return self.active or self.watched
 
     @property
-    def last_sign_of_life(self) -> datetime:
-        """The latest of creation, entry into the state, and the last answer that knew the job."""
-        return max(self.created_at, self.entered_at, self.heard_at or self.created_at)
+    def signs_of_life(self) -> tuple[datetime, ...]:
+        """Creation, entry into the state, the last answer that knew the job; none need be the latest by the clock."""
+        return self.created_at, self.entered_at, self.heard_at or self.created_at
 
 
 class Asked(Struct, frozen=True, gc=False):

@@ -152,7 +152,7 @@ in_setup_grace: Final = negation(setup_timed_out, "in_setup_grace", "within the 
 silent_too_long: Final = age_guard(
     "silent_too_long",
     "last sign of life unreachable_after ago",
-    lambda s: s.age(s.facts.last_sign_of_life),
+    lambda s: min(map(s.age, s.facts.signs_of_life)),
     lambda s: s.policy.unreachable_after,
 )
 given_up: Final = conjunction("given_up", "silent for too long, outage ripe", silent_too_long, outage_ripe)

@@ -148,7 +148,7 @@ def _was_ripe(before: JobFacts, decision: Decision, story: Story, ledger: Ledger
         case Event.VMA_UNREACHABLE:
             others = {v.value for v in Verdict} - {"unreachable"}
             assert ledger.ripe("unreachable", others, here)
-            assert decision.at - before.last_sign_of_life >= DEFAULT_POLICY.unreachable_after
+            assert decision.at - max(before.signs_of_life) >= DEFAULT_POLICY.unreachable_after
         case Event.VMA_NOT_FOUND if before.state in SETUP:
             grace = DEFAULT_POLICY.setup_grace(before.state)
             assert decision.at - before.entered_at >= grace

@@ -157,4 +157,4 @@ def test_only_an_answer_that_knows_the_job_is_a_sign_of_life(verdict: Verdict, i
     after = absorb(facts, told(verdict))
     assert after.heard_at == (NOW if is_sign else facts.heard_at)
     assert (after.version, after.state, after.entered_at) == (facts.version, facts.state, facts.entered_at)
-    assert after.last_sign_of_life == after.heard_at
+    assert max(after.signs_of_life) == after.heard_at

@@ -68,6 +68,25 @@ def test_ages_are_never_negative_and_a_copy_goes_on_over_any_step(world: World) 
     run(story())
 
 
+def test_a_sign_of_life_after_a_step_counts_though_the_clock_then_read_less(world: World) -> None:
+    async def story() -> None:
+        async with world.process() as us:
+            await us.pass_time("10m")
+            job = world.job(percent=30, age="1m", heard="30s")
+            world.vma.run(job, 30)
+            us.service.wake(job)
+            await us.pass_time("1m")
+            set_clock(us, "-1h")
+            await us.pass_time("20m")
+            world.vma.reachable = False
+            await us.pass_time("29m")
+            assert world.status(job) == "replicating"
+            await us.pass_time("90s")
+            assert world.row(job)["error_message"] == "VMA unreachable after restart"
+
+    run(story())
+
+
 def test_a_machine_that_starts_with_a_clock_that_is_ahead_makes_no_job_of_before_older(world: World) -> None:
     """Its hardware clock is in local time, and the tunnel is up some minutes later than we are."""
 

@@ -83,7 +83,8 @@ def redacted(url: str | URL) -> str:
         shown = make_url(url)
     except (ArgumentError, ValueError):
         return "(not a database URL)"
-    return shown.difference_update_query(SECRETS).render_as_string()
+    host = (shown.host or "").rpartition("@")[2]  # before an @ stands the end of a password that has one
+    return shown.set(host=host).difference_update_query(SECRETS).render_as_string()
 
 
 def _with_driver(url: str) -> URL:
@@ -94,6 +95,8 @@ def _with_driver(url: str) -> URL:
     driver = DRIVERS.get(target.drivername, target.drivername)
     if driver not in DRIVERS.values():
         raise DatabaseUrlError(f"{redacted(target)}: unknown database or driver; known are {', '.join(DRIVERS)}")
+    if "@" in (target.host or ""):
+        raise DatabaseUrlError(f"{redacted(target)}: in a password @ must be written as %40")
     return target.set(drivername=driver)
 
 

@@ -181,6 +181,12 @@ def test_something_that_is_no_url_is_refused_with_an_example(url: str) -> None:
         make_engine(url)
 
 
+def test_a_password_with_an_at_is_refused_before_its_end_is_taken_for_a_host() -> None:
+    with pytest.raises(DatabaseUrlError, match="in a password @ must be written as %40") as refused:
+        make_engine("postgresql://u:sec@ret@h/x")
+    assert str(refused.value).startswith("postgresql://u:***@h/x: ")
+
+
 @pytest.mark.parametrize(
     ("url", "module", "extra"),
     [("postgresql://u:secret@h/x", "psycopg", "postgresql"), ("mariadb://u:secret@h/x", "pymysql", "mariadb")],
@@ -200,6 +206,7 @@ def test_a_driver_that_is_not_installed_is_named_with_what_to_install(
     ("url", "shown"),
     [
         ("postgresql://u:secret@h/x", "postgresql://u:***@h/x"),
+        ("postgresql://u:sec@ret@h:1/x", "postgresql://u:***@h:1/x"),
         ("postgresql://h/x?user=u&password=secret", "postgresql://h/x?user=u"),
         ("sqlite:////var/lib/jobs.db", "sqlite:////var/lib/jobs.db"),
         ("secret", "(not a database URL)"),

@@ -36,7 +36,11 @@ def gathered(answers: list[Answer], linger: float = FOREVER) -> list[int]:
 
 def test_what_is_there_is_one_batch_up_to_its_bound() -> None:
     assert gathered([answer()] * (2 * BATCH + 7), linger=0) == [BATCH, BATCH, 7]
-    assert gathered([answer()] * BATCH) == [BATCH], "a full batch waits for nobody"
+
+
+def test_a_full_batch_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("poller.answers.LINGER", FOREVER)
+    assert gathered([answer()] * BATCH) == [BATCH]
 
 
 @pytest.mark.parametrize(

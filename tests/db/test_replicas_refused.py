@@ -73,6 +73,18 @@ def test_replicas_of_a_coordination_server_are_refused_while_they_live_and_forgo
 
 
 @SERVERS
+def test_one_that_starts_while_the_rows_of_the_dead_are_watched_is_seen(
+    migrated: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead, comes = (MemberRows(migrated, Identity(name), polls=True) for name in ("dead", "comes"))
+    dead.sign(NOW, 64, ["dead"])
+    me = Sole(migrated)
+    monkeypatch.setattr("db.coordinated.time.sleep", lambda _: comes.sign(NOW, 64, ["dead", "comes"]))
+    with pytest.raises(SecondProcessError, match="mode tooz"):
+        me.take()
+
+
+@SERVERS
 def test_a_pooler_that_gives_each_transaction_a_session_of_its_choice_is_refused(
     migrated: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

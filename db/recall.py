@@ -13,7 +13,6 @@ from db.adopted import is_adopted
 from db.load import IDS, Loaded, chunks, load
 from db.tables import JOBS, POLLING
 
-Mark = tuple[Any, ...]
 MOST: Final = 30_000  # jobs kept, of 2 to 3 kB each
 _MARKS: Final = (
     select(JOBS.c.id, JOBS.c.revision, JOBS.c.version, JOBS.c.status, POLLING.c.is_active, POLLING.c.total_polls)

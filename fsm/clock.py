@@ -1,35 +1,33 @@
 """How much time has passed between two readings of a wall clock that somebody may have set meanwhile."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from msgspec import Struct
 
 ZERO = timedelta(0)
+SKEW = timedelta(minutes=1)  # between the clocks of replicas: what lies so far in the future may have just been
 
 
 class ClockStep(Struct, frozen=True, gc=False):
-    """The observer's wall clock was set: where it should have read `before` it read `after`. Aware UTC.
-
-    `began`: its first reading. What is older was told by a clock that it knows nothing of, which may have been right.
-    """
+    """The observer's wall clock was set: where it should have read `before` it read `after`. Aware UTC."""
 
     before: datetime
     after: datetime
-    began: datetime | None = None
 
 
-def elapsed(since: datetime, now: datetime, steps: Sequence[ClockStep] = ()) -> timedelta:
+def elapsed(since: datetime, now: datetime, steps: Iterable[ClockStep] = ()) -> timedelta:
     """Time from `since` to `now`, without what the clock was set forward or back in between. Never negative.
 
-    What cannot be known is taken for the lesser time, so that nobody concludes anything from it too early: a reading of
-    an hour that came twice, as the clock was set back over it, for the later one; and no time is added to what is older
-    than the observer, unless that lies in the future.
+    Of two that are possible it is the lesser, so that nobody concludes anything from it too early. A reading of an hour
+    that came twice, as the clock was set back over it, is taken for the later one. And a clock that is set back makes
+    nothing older than it says, but what lies well in the future: the time may be another replica's, or of before we
+    were started, and its clock may have been right.
     """
     ahead = ZERO
     for step in steps:
-        if since <= min(step.before, step.after) or now < since <= step.before:
+        if since <= min(step.before, step.after) or now + SKEW < since <= step.before:
             ahead += step.after - step.before
-    if ahead < ZERO and since <= now and any(step.began is not None and since < step.began for step in steps):
-        ahead = ZERO
+    if since <= now:
+        ahead = max(ahead, ZERO)
     return max(now - since - ahead, ZERO)

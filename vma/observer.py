@@ -35,14 +35,12 @@ class Observer:
     id: str = field(default_factory=lambda: uuid4().hex)
     started: float = field(init=False)
     steps: tuple[ClockStep, ...] = field(default=(), init=False)
-    _began: datetime = field(init=False)
     _last: tuple[datetime, float] = field(init=False)  # readings of both clocks
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.started = self.monotonic()
-        self._began = self.clock()
-        self._last = self._began, self.started
+        self._last = self.clock(), self.started
 
     def now(self) -> datetime:
         """The present, aware UTC. Looks whether the clock was set since it was read last."""
@@ -61,7 +59,7 @@ class Observer:
         self._last = wall, seconds
         ahead = (wall - expected).total_seconds()
         if abs(ahead) >= STEP:
-            self.steps = (*self.steps, ClockStep(expected, wall, self._began))[-KEPT:]
+            self.steps = (*self.steps, ClockStep(expected, wall))[-KEPT:]
             log.warning("The clock of this machine was set, or the machine slept; no job is judged by that",
                         seconds_ahead=round(ahead, 1), now=wall.isoformat())  # fmt: skip
         return wall

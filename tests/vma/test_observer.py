@@ -55,7 +55,7 @@ def test_a_clock_that_is_set_is_noticed_once_and_said(ahead: float) -> None:
         assert clocks.pass_time(5, ahead) == NOW + timedelta(seconds=305 + ahead)
         clocks.pass_time(5)
     due = NOW + timedelta(seconds=305)
-    assert clocks.observer.steps == (ClockStep(due, due + timedelta(seconds=ahead), NOW),)
+    assert clocks.observer.steps == (ClockStep(due, due + timedelta(seconds=ahead)),)
     assert [line["seconds_ahead"] for line in logs] == [ahead]
 
 
@@ -122,6 +122,16 @@ def test_an_end_left_by_an_earlier_run_is_not_taken_for_this_job_s_because_our_c
 
     assert verdict(()) is Verdict.COMPLETED, "what an hour of the clock would do"
     assert verdict((step,)) is Verdict.NOT_FOUND
+
+
+@pytest.mark.parametrize("ours", [-59.0, 2.0], ids=["a minute ago", "by a replica that is two seconds ahead"])
+def test_nor_because_our_clock_was_set_back(ours: float) -> None:
+    step = ClockStep(NOW + timedelta(hours=2), NOW)
+    left = done(EXPORT_A, GIB, start=NOW - timedelta(hours=1, minutes=30))
+    asked = question(A, created_at=NOW + timedelta(seconds=ours))
+    answers = by_key(left, absent(asked.job_id))
+    hearing = Hearing(asked, answers, NOW, (step,))
+    assert compose(hearing, observer="us", uptime=7200.0).verdict is Verdict.NOT_FOUND
 
 
 def test_what_a_client_hears_says_by_what_our_clock_was_set() -> None:

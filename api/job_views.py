@@ -123,7 +123,7 @@ class DiskView(BaseModel):
 
     @classmethod
     def of(cls, row: RowMapping, facts: JobFacts | None) -> "DiskView":
-        """From a row of `db.jobs.volumes_of`."""
+        """From a row of `db.views.volumes_of`."""
         fields = {
             **row,
             "vmdk_path": row["vm_dk_path"],

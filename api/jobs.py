@@ -14,7 +14,6 @@ from api.possible import possible_events
 from api.problems import FailedGuard, documented, failed_guards
 from api.schemas import EventRequest, JobRequest, VolumeRequest
 from db import refusals, views
-from db.jobs import volumes_of
 from db.load import load
 from fsm.conditions import conditions
 from fsm.decision import Decision
@@ -172,7 +171,7 @@ def _job(connection: Connection, job_id: str) -> tuple[RowMapping, list[RowMappi
     """Row, disks and facts of one moment; no facts for a row that cannot be read."""
     row = views.job_row(connection, job_id)
     loaded = load(connection, [job_id]).get(job_id)
-    return row, [row._mapping for row in volumes_of(connection, job_id)], loaded.facts if loaded else None
+    return row, [row._mapping for row in views.volumes_of(connection, job_id)], loaded.facts if loaded else None
 
 
 @router.get("/replications/{job_id}/history", responses=documented(404, 422, 503))

@@ -37,10 +37,10 @@ def list_jobs(
 @app.command("show")
 def show_job(job_id: str, database_url: Url = None) -> None:
     """One job: where it stands, its disks, every decision that brought it there, and why it did not move since."""
-    from db import jobs, refusals, views  # noqa: PLC0415 # slow import
+    from db import refusals, views  # noqa: PLC0415 # slow import
 
     row = _read(database_url, views.job_row, job_id)
-    disks = _read(database_url, jobs.volumes_of, job_id)
+    disks = _read(database_url, views.volumes_of, job_id)
     history = _read(database_url, views.history, job_id)
     out.print(_summary(row))
     if disks:

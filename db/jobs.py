@@ -1,12 +1,11 @@
 """Birth of a job: the VM context, its disks, and the one-unfinished-job rule under a lock."""
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Row, and_, insert, or_, select, update
+from sqlalchemy import Connection, CursorResult, Row, and_, func, insert, or_, select, update
 
 from db import appliances, contexts, polling
 from db.adopted import statuses_of
@@ -90,7 +89,7 @@ def create(
     context = find_context(connection, new, lock=True)
     vm = VmFacts() if context is None else vm_facts(connection, context.context_id)
     vm = VmFacts(vm.unfinished_job, vm.watched_job, asked_about.get(vm.watched_job or ""))
-    born = _newborn(connection, new, now)
+    born = _newborn(connection, new, now, _after_all_others(connection, context, now))
     decision = decide(born, Event.CREATE, None, now, asked=asked, policy=policy, vm=vm)
     if decision.moved:
         context_id = _ensure_context(connection, context, new, now)
@@ -99,14 +98,22 @@ def create(
     return decision
 
 
-def _newborn(connection: Connection, new: NewJob, now: datetime) -> JobFacts:
+def _after_all_others(connection: Connection, context: Row | None, now: datetime) -> datetime:  # type: ignore[type-arg]
+    """Now, or just after the VM's latest job if somebody set the clock back: which job is newer is told by it."""
+    if context is None:
+        return now
+    latest = connection.scalar(select(func.max(JOBS.c.created_at)).where(JOBS.c.vm_context_id == context.context_id))
+    return now if latest is None else max(now, latest + timedelta(milliseconds=1))  # as MariaDB keeps them
+
+
+def _newborn(connection: Connection, new: NewJob, now: datetime, created_at: datetime) -> JobFacts:
     appliances.require(connection, new.appliance)
     job_id = new.job_id or new_job_id(now)
     if connection.scalar(select(JOBS.c.id).where(JOBS.c.id == job_id)):
         raise ConflictError(f"a job {job_id} exists already")
     disks = tuple(Disk(d.disk_id, None, d.capacity_bytes) for d in new.disks)
     total = sum(d.capacity_bytes for d in disks)
-    return JobFacts(job_id, INITIAL, created_at=now, entered_at=now, version=0, disks=disks, total_bytes=total,
+    return JobFacts(job_id, INITIAL, created_at, now, version=0, disks=disks, total_bytes=total,
                     appliance=new.appliance)  # fmt: skip
 
 
@@ -159,7 +166,7 @@ def _job_row(context_id: str, new: NewJob, job: JobFacts, now: datetime) -> dict
         "status": job.state.value,
         "version": job.version,
         "entered_at": now,
-        "created_at": now,
+        "created_at": job.created_at,
         "updated_at": now,
         "total_bytes": job.total_bytes,
         "rule_memory": to_json(job.memory),
@@ -239,14 +246,3 @@ def serial_of(inserted: CursorResult[Any]) -> int:
     if key is None:
         raise StoreError("the database did not say which key a new row was given")
     return int(key[0])
-
-
-def volumes_of(connection: Connection, job_id: str) -> Sequence[Row]:  # type: ignore[type-arg]
-    """The disks of a job with their volumes, in copy order."""
-    query = (
-        select(DISKS, VOLUMES.c.volume_id, VOLUMES.c.volume_name, VOLUMES.c.device_path)
-        .select_from(DISKS.outerjoin(VOLUMES, VOLUMES.c.id == DISKS.c.ossea_volume_id))
-        .where(DISKS.c.job_id == job_id)
-        .order_by(DISKS.c.unit_number, DISKS.c.id)
-    )
-    return connection.execute(query).all()

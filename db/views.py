@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, RowMapping, case, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, RowMapping, case, cast, func, select
 
 from db.errors import NotFoundError
-from db.tables import CONTEXTS, HISTORY, JOBS, POLLING, POLLS, RUNS
+from db.tables import CONTEXTS, DISKS, HISTORY, JOBS, POLLING, POLLS, RUNS, VOLUMES
 from fsm.spec import EDGES, Kind
 from fsm.states import ACTIVE, ENDED, VMA_EVENTS, Ending, State
 
@@ -143,3 +143,14 @@ def run_outcomes(connection: Connection) -> Sequence[RowMapping]:
 def answers(connection: Connection) -> bool:
     """True; raises if the database does not answer."""
     return connection.scalar(select(1)) == 1
+
+
+def volumes_of(connection: Connection, job_id: str) -> Sequence[Row]:  # type: ignore[type-arg]
+    """The disks of a job with their volumes, in copy order."""
+    query = (
+        select(DISKS, VOLUMES.c.volume_id, VOLUMES.c.volume_name, VOLUMES.c.device_path)
+        .select_from(DISKS.outerjoin(VOLUMES, VOLUMES.c.id == DISKS.c.ossea_volume_id))
+        .where(DISKS.c.job_id == job_id)
+        .order_by(DISKS.c.unit_number, DISKS.c.id)
+    )
+    return connection.execute(query).all()

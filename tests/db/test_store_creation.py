@@ -193,3 +193,12 @@ def test_two_who_create_the_next_job_of_a_vm_at_once_do_not_both_get_it(vm: Vm) 
     vm.complete().wait(hours=1)
     _assert_one_won(vm, _create_together(vm, 3))
     assert vm.context["total_jobs_run"] == 2
+
+
+def test_the_next_job_of_a_vm_is_the_newer_one_although_the_clock_was_set_back(vm: Vm) -> None:
+    old = vm.complete().job_id
+    new = vm.wait(hours=-1).create().job_id
+    assert vm.store.facts(old).vm_taken
+    assert not vm.store.facts(new).vm_taken
+    assert vm.facts.created_at > vm.store.facts(old).created_at
+    assert vm.facts.entered_at == vm.now

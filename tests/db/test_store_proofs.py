@@ -6,9 +6,10 @@ from store_builders import DISK, MIB, NOW, SIZE, Vm, evidence, put, rows
 
 from db.engine import read, write
 from db.errors import ConflictError, NotFoundError
-from db.jobs import NewVolume, volumes_of
+from db.jobs import NewVolume
 from db.store import Answer, Store
 from db.tables import CBT, DISKS, VOLUMES
+from db.views import volumes_of
 from fsm.facts import Disk
 from fsm.states import Event
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from coordination_servers import no_redis
 from pictures import no_programs
 from servers import copy, empty, kinds, missing
@@ -27,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     """A pipeline that quietly tests one database of three would be worse than none."""
+    # With rich installed a logged exception is drawn with all locals: seconds each.
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
     if (left_out := _left_out()) and os.environ.get("CI") == "true":
         raise pytest.UsageError(f"CI must test every database, coordination server and picture; {'; '.join(left_out)}")
 

@@ -13,7 +13,7 @@ from vma.simulator.plans import Plan
 from vma.simulator.process import SimulatorProcess
 
 SLOW = Plan(rate_mib_s=16, first_post_after_s=0.2, setup_s=0.2, gap_s=0.2, post_every_s=0.3)
-JOBS = 8
+JOBS = 24  # so that each replica has some, wherever their ids fall
 CADENCE: dict[str, object] = FAST | {"policy__poll_interval": "1s", "policy__monitor_interval": "5s"}
 look = partial(until, every=0.3)  # a look costs several processes something
 

@@ -5,10 +5,10 @@ The rules are those of "One disk" and "Stale" in the page of rules.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from fsm.clock import ClockStep, elapsed
+from fsm.clock import ZERO, ClockStep, elapsed
 from fsm.facts import Disk
 from fsm.states import Verdict
 from vma.question import Question
@@ -16,7 +16,6 @@ from vma.wire_models import Answer, DiskRow, Kind
 from vma.words import Meaning
 
 ENDS: Final = (Verdict.COMPLETED, Verdict.FAILED)
-ZERO: Final = timedelta(0)
 
 
 @dataclass(slots=True)

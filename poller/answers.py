@@ -11,7 +11,7 @@ from fsm.states import Asker, Verdict
 
 BATCH: Final = 500  # answers per transaction
 LINGER: Final = 0.25  # seconds that news of progress may wait, to be written with that of other jobs
-SOON: Final = 0.05  # seconds, if somebody waits for it: a recovery has thousands of them
+SOON: Final = 0.15  # seconds, if somebody waits for it: a recovery has thousands of them
 
 
 class Answers:

@@ -69,7 +69,9 @@ class Fields:
         """A text; None if absent, null or empty."""
         value = self._raw.get(name)
         if isinstance(value, str):
-            return clean(value.strip(), limit) or None
+            text = value.strip()
+            harmless = len(text) <= limit and text.isprintable()  # as nearly always
+            return (text if harmless else clean(text, limit)) or None
         if value is not None:
             self._odd(name, value, "ignored")
         return None

@@ -5,6 +5,7 @@ neither taken for "running" nor for an end.
 """
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from fsm.states import Verdict
@@ -53,6 +54,7 @@ _TABLE: Final = {_plain(word): meaning for meaning, words in _WORDS.items() for 
 _LEFT_STANDING: Final = ("transfer", 30.0)
 
 
+@lru_cache(maxsize=256)  # the same few words all the time
 def meaning_of(word: str | None) -> Meaning | None:
     """What a status or phase word means, whatever its case; None if it is unknown."""
     return None if word is None else _TABLE.get(_plain(word))

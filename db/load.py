@@ -150,16 +150,15 @@ def _load(connection: Connection, ids: Sequence[str], *, lock: bool) -> Iterator
 
 def _disks(connection: Connection, ids: Sequence[str]) -> dict[str, list[Disk]]:
     found = defaultdict(list)
-    for row in connection.execute(_DISKS, {"ids": ids}):
-        capacity = row.capacity_bytes or (row.size_gb or 0) << 30
-        found[row.job_id].append(Disk(row.disk_id, row.volume_id, capacity))
+    for job_id, disk_id, capacity_bytes, size_gb, volume_id in connection.execute(_DISKS, {"ids": ids}):
+        found[job_id].append(Disk(disk_id, volume_id, capacity_bytes or (size_gb or 0) << 30))
     return found
 
 
 def _proofs(connection: Connection, ids: Sequence[str]) -> dict[str, set[str]]:
     found = defaultdict(set)
-    for row in connection.execute(_PROOFS, {"ids": ids}):
-        found[row.job_id].add(row.disk_id)
+    for job_id, disk_id in connection.execute(_PROOFS, {"ids": ids}):
+        found[job_id].add(disk_id)
     return found
 
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +25,23 @@ from cli.demo.service import ServiceProcess
 
 KEYS = {"remembered": "job_id", "exports": "export"}
 PATIENCE = 300.0  # seconds
-LOOK_EVERY = 0.02  # seconds
+LOOK_EVERY = 0.1  # seconds; each look is a request that the service has to answer meanwhile
 
 
 def ours(folder: Path, vma_url: str, count: int) -> dict[str, float]:
     """Seconds from the start of the process; milliseconds of the API's answers meanwhile."""
     service = ServiceProcess(folder, vma_url, log_level="WARNING", policy__monitor_interval="10m")
-    began = time.perf_counter()
+    began, began_at = time.perf_counter(), datetime.now(UTC)
     service.start(wait=False)
     try:
         with httpx.Client(base_url=service.url, trust_env=False, timeout=10) as api:
             up = _until_up(api, began)
             waits, run = _until_over(api, began)
-            over = time.perf_counter() - began
             _require(run, count)
             cpu, rss = _usage(service.pid)
     finally:
         service.kill()
+    over = (datetime.fromisoformat(run["finished_at"]) - began_at).total_seconds()
     return {"API up": up, "all validated": over, "API p99 ms": _p99(waits) * 1000, "CPU s": cpu, "RSS MiB": rss}
 
 
@@ -49,7 +50,7 @@ def _until_up(api: httpx.Client, began: float) -> float:
         try:
             api.get("/healthz")
         except httpx.TransportError:
-            time.sleep(LOOK_EVERY)
+            time.sleep(0.02)
         else:
             return time.perf_counter() - began
     raise SystemExit("the service did not come up")

@@ -3,7 +3,10 @@
 Prints, for each half of the time: polls a second, the share of polls taken from the schedule later than 100 ms, the p99
 of that lateness (upper bound of its bucket), processor time, and resident memory.
 
-Run: python benchmarks/steady.py [JOBS] [SECONDS]
+`remembered`: it is known that the job's own id answers (one request a poll). `exports`: the first disk is being copied,
+so both are asked under their export names (two requests a poll).
+
+Run: python benchmarks/steady.py [JOBS] [SECONDS] [remembered|exports]
 """
 
 import os
@@ -15,7 +18,7 @@ import time
 from pathlib import Path
 
 import httpx
-from recover import _until_over, _usage
+from recover import KEYS, _until_over, _usage
 from worlds import fill, simulated_vma
 
 from cli.demo.service import ServiceProcess
@@ -44,14 +47,17 @@ def half(api: httpx.Client, pid: int, seconds: float) -> None:
 
 def main() -> None:
     """Measure and print."""
-    given = [int(word) for word in sys.argv[1:]]
+    given = [int(word) for word in sys.argv[1:] if word not in KEYS]
     count, seconds = [*given, *(1000, 60)[len(given) :]]
-    print(f"Python {platform.python_version()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; {count} jobs")
+    way = next((word for word in sys.argv[1:] if word in KEYS), "remembered")
+    print(
+        f"Python {platform.python_version()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; {count} jobs, {way}"
+    )
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        fill(f"sqlite:///{folder / 'oma-fsm.db'}", count, "job_id")
+        fill(f"sqlite:///{folder / 'oma-fsm.db'}", count, KEYS[way])
         with (
-            simulated_vma(folder, max(count, 1), "job_id") as vma,
+            simulated_vma(folder, max(count, 1), KEYS[way], first=1 if way == "remembered" else 300) as vma,
             ServiceProcess(folder, vma.url, log_level="WARNING") as oma,
             httpx.Client(base_url=oma.url, trust_env=False, timeout=10) as api,
         ):

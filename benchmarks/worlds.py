@@ -23,7 +23,6 @@ from fsm.states import Event  # noqa: E402
 from migrations import runner  # noqa: E402
 from vma.simulator.process import SimulatorProcess  # noqa: E402
 
-SIZES: Final = (1 << 30, 300 << 30)  # bytes; the first disk is copied when the benchmark begins
 SCENARIO: Final = """\
 scenario: A benchmark
 time: real
@@ -35,16 +34,19 @@ copies:
     start: -15m
     spread: 10m
     disks:
-      - {{export: "migration-vol-{{n:5}}-0", size: 1 GiB}}
+      - {{export: "migration-vol-{{n:5}}-0", size: {first} GiB}}
       - {{export: "migration-vol-{{n:5}}-1", size: 300 GiB}}
 """
 
 
 @contextmanager
-def simulated_vma(folder: Path, count: int, key: str) -> Iterator[SimulatorProcess]:
-    """A VMA that copies the second disk of so many VMs. `key`: job_id or export, under which it knows them."""
+def simulated_vma(folder: Path, count: int, key: str, *, first: int = 1) -> Iterator[SimulatorProcess]:
+    """A VMA that copies so many VMs. `key`: job_id or export, under which it knows them.
+
+    The first of a VM's two disks has `first` GiB: with one it is copied when the benchmark begins.
+    """
     file = folder / "scenario.yaml"
-    file.write_text(SCENARIO.format(key=key, count=count))
+    file.write_text(SCENARIO.format(key=key, count=count, first=first))
     with SimulatorProcess(scenario=file) as vma:
         yield vma
 

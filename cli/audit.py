@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 from rich.table import Table
 
-from cli.common import database_errors, fail, load_settings, out
+from cli.common import database_errors, fail, load_settings, out, said
 from fsm.guard import duration
 from fsm.policy import RecoveryPolicy
 from fsm.replay import Audit, Difference, led_to
@@ -77,8 +77,7 @@ def overridden(policy: RecoveryPolicy, given: Iterable[str]) -> RecoveryPolicy:
 
 def _wrong(location: tuple[int | str, ...], what: str) -> str:
     """A rule over several thresholds has no location, and names them itself."""
-    said = what.removeprefix("Value error, ").replace("datetime.timedelta(0)", "0")
-    return ": ".join(("--policy", *map(str, location), said))
+    return ": ".join(("--policy", *map(str, location), said(what)))
 
 
 def _time(since: str | None) -> datetime:

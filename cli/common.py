@@ -27,10 +27,15 @@ def load_settings(**given: object) -> Settings:
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        wrong = "\n  ".join(f"{_variable(e['loc'])}: {e['msg']}{_given(e['input'])}" for e in error.errors())
+        wrong = "\n  ".join(f"{_variable(e['loc'])}: {said(e['msg'])}{_given(e['input'])}" for e in error.errors())
         fail(f"settings are wrong; nothing was started\n  {wrong}")
     except (FileNotFoundError, ValueError) as error:
         fail(f"settings cannot be read: {error}")
+
+
+def said(message: str) -> str:
+    """What pydantic says, without its own prefix."""
+    return message.removeprefix("Value error, ")
 
 
 def _given(value: object) -> str:

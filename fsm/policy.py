@@ -6,21 +6,49 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
+from fsm.clock import ZERO
 from fsm.states import State
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def read_duration(value: object) -> object:
-    """Durations as operators write them: 20m, 90s, 1.5h. Anything else is left to pydantic (seconds, ISO 8601)."""
-    written = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*", value) if isinstance(value, str) else None
-    return value if written is None else timedelta(seconds=float(written[1]) * _UNITS[written[2]])
+def read_duration(value: object, otherwise: ValidatorFunctionWrapHandler) -> timedelta:
+    """Durations as operators write them: 20m, 1.5h, or a number of seconds. Anything else is pydantic's: ISO 8601."""
+    written = re.fullmatch(r"\s*(-?\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*", value) if isinstance(value, str) else None
+    try:
+        if written is not None:
+            return timedelta(seconds=float(written[1]) * _UNITS[written[2] or "s"])
+        return otherwise(value)  # type: ignore[no-any-return]
+    except (ValidationError, OverflowError) as error:
+        raise PydanticCustomError("duration", "a duration is written 90s, 20m, 1.5h or PT20M") from error
 
 
-Duration = Annotated[timedelta, BeforeValidator(read_duration), Field(ge=timedelta(0))]
-Positive = Annotated[timedelta, BeforeValidator(read_duration), Field(gt=timedelta(0))]
+def _not_negative(value: timedelta) -> timedelta:
+    if value < ZERO:
+        raise PydanticCustomError("duration", "must not be negative")
+    return value
+
+
+def _positive(value: timedelta) -> timedelta:
+    if value <= ZERO:
+        raise PydanticCustomError("duration", "must be more than 0")
+    return value
+
+
+Duration = Annotated[timedelta, WrapValidator(read_duration), AfterValidator(_not_negative)]
+Positive = Annotated[timedelta, WrapValidator(read_duration), AfterValidator(_positive)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 

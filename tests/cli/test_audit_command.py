@@ -164,8 +164,8 @@ WRONG = {
     "unreachable_after=": "--policy unreachable_after=: expected NAME=VALUE",
     "unreachable_afer=20m": "no such threshold; did you mean unreachable_after?",
     "qqq=1": "no such threshold; known are grace_initializing",
-    "unreachable_after=soon": "--policy: unreachable_after: Input should be a valid timedelta",
-    "poll_interval=0s": "--policy: poll_interval: Input should be greater than 0",
+    "unreachable_after=soon": "--policy: unreachable_after: a duration is written 90s, 20m, 1.5h or PT20M",
+    "poll_interval=0s": "--policy: poll_interval: must be more than 0",
     "nearly_done_percent=101": "--policy: nearly_done_percent: Input should be less than or equal to 100",
     "stalled_after=2h": "--policy: stalled_after (2:00:00) must not exceed stalled_alarm_after (1:00:00)",
 }

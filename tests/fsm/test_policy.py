@@ -114,6 +114,8 @@ def test_a_policy_cannot_be_changed() -> None:
         (" 2 d ", 172_800),
         ("250ms", 0.25),
         ("PT90S", 90),
+        ("90", 90),
+        ("0.5", 0.5),
         (90, 90),
         (0.5, 0.5),
     ],
@@ -122,9 +124,15 @@ def test_durations_are_read_as_operators_write_them(written: Any, seconds: float
     assert RecoveryPolicy(unreachable_after=written).unreachable_after.total_seconds() == seconds
 
 
-@pytest.mark.parametrize("written", ["soon", "20 parsecs", "-5m", "", "5m5", None])
+@pytest.mark.parametrize("written", ["soon", "20 parsecs", "", "5m5", None, "9" * 12 + "d", "9" * 400, float("nan")])
 def test_a_duration_that_nobody_understands_is_refused(written: Any) -> None:
-    with pytest.raises(ValidationError, match="unreachable_after"):
+    with pytest.raises(ValidationError, match=r"unreachable_after\n *a duration is written 90s, 20m, 1.5h or PT20M"):
+        RecoveryPolicy(unreachable_after=written)
+
+
+@pytest.mark.parametrize("written", ["-5m", "-1", -1, "-PT5S"])
+def test_no_duration_is_negative(written: Any) -> None:
+    with pytest.raises(ValidationError, match=r"unreachable_after\n *must not be negative"):
         RecoveryPolicy(unreachable_after=written)
 
 

@@ -8,10 +8,11 @@ from functools import partial
 from itertools import groupby, pairwise
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, or_, select
+from sqlalchemy import Connection, RowMapping, and_, or_, select
 
 from db import contexts, polling
 from db.bulk import update_many
+from db.foreign import FOREIGN
 from db.load import CHUNK, load
 from db.tables import CONTEXTS, HISTORY, JOBS, POLLING
 from fsm.states import ACTIVE, ENDED
@@ -39,7 +40,8 @@ class Finding:
 
 
 _ACTIVE: Final = [s.value for s in ACTIVE]
-_OVER: Final = [s.value for s in ENDED]
+# A state that this release does not know is none of these: that job may still run.
+_OVER: Final = [s.value for s in ENDED] + [status for status, state in FOREIGN.items() if state in ENDED]
 
 
 def examine(connection: Connection) -> Iterator[Finding]:
@@ -114,7 +116,8 @@ def _polling(connection: Connection) -> Iterator[Finding]:
     for job_id in connection.scalars(silent.order_by(JOBS.c.id)).all():
         says = "it must be polled, and its polling row says no"
         yield Finding(Ailment.POLLING, job_id, says, partial(_switch, job_id))
-    idle = select(JOBS.c.id).select_from(joined).where(~must, polled)
+    over = and_(JOBS.c.status.in_(_OVER), JOBS.c.watched.is_not(True))
+    idle = select(JOBS.c.id).select_from(joined).where(over, polled)
     for job_id in connection.scalars(idle.order_by(JOBS.c.id)).all():
         yield Finding(Ailment.POLLING, job_id, "it is over, and its polling row is on", partial(_switch, job_id))
 
@@ -148,7 +151,7 @@ def _contexts(connection: Connection, ids: list[str]) -> Iterator[Finding]:
 def _unfinished(connection: Connection, ids: Iterable[str]) -> dict[str, list[str]]:
     """The unfinished jobs of each VM, oldest first."""
     found: dict[str, list[str]] = {}
-    query = select(JOBS.c.vm_context_id, JOBS.c.id).where(JOBS.c.vm_context_id.in_(ids), JOBS.c.status.in_(_ACTIVE))
+    query = select(JOBS.c.vm_context_id, JOBS.c.id).where(JOBS.c.vm_context_id.in_(ids), JOBS.c.status.not_in(_OVER))
     for context_id, job_id in connection.execute(query.order_by(JOBS.c.created_at, JOBS.c.id)):
         found.setdefault(context_id, []).append(job_id)
     return found

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import delete, update
-from store_builders import DISK, MIB, NOW, OPERATOR, SIZE, Vm
+from store_builders import DISK, MIB, NOW, OPERATOR, SIZE, Vm, rows
 from unguarded import unguarded
 
 from db.doctor import mend
@@ -114,6 +114,16 @@ def test_a_context_that_points_at_an_ended_job_blocks_nobody_any_more(own_store:
     vm.set_context(current_job_id=vm.job_id)
     own_store.repair(NOW)
     assert vm.context["current_job_id"] is None
+
+
+def test_a_job_in_a_state_of_another_release_keeps_its_polling_and_its_vm(own_store: Store) -> None:
+    vm = Vm(own_store).replicate()
+    before = dict(vm.context)
+    put_raw(own_store, update(JOBS).where(JOBS.c.id == vm.job_id).values(status="thawing"))
+    assert sorted(found(own_store)) == [("history", vm.job_id), ("unreadable", vm.job_id)]
+    assert own_store.repair(NOW) == []
+    (polling,) = rows(own_store, POLLING, job_id=vm.job_id)
+    assert (polling["is_active"], dict(vm.context)) == (True, before)
 
 
 def test_two_unfinished_jobs_of_a_vm_are_told(own_store: Store) -> None:

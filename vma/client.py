@@ -204,11 +204,6 @@ def _fields(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
     """Header fields by their lower-case names; those of one name are joined."""
     fields: dict[str, str] = {}
     for raw_name, raw_value in headers:
-        name, value = _field_name(raw_name), raw_value.decode("latin-1")
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         fields[name] = f"{fields[name]}, {value}" if name in fields else value
     return fields
-
-
-@lru_cache(maxsize=256)  # a server sends the same few all the time
-def _field_name(raw: bytes) -> str:
-    return raw.decode("latin-1").lower()

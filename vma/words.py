@@ -43,6 +43,9 @@ _WORDS: Final = {
 }
 
 
+LONGEST: Final = 64  # characters of a word that is remembered: a body may be one long word
+
+
 def _plain(word: str) -> str:
     return " ".join(word.split()).casefold()
 
@@ -54,10 +57,16 @@ _TABLE: Final = {_plain(word): meaning for meaning, words in _WORDS.items() for 
 _LEFT_STANDING: Final = ("transfer", 30.0)
 
 
-@lru_cache(maxsize=256)  # the same few words all the time
 def meaning_of(word: str | None) -> Meaning | None:
     """What a status or phase word means, whatever its case; None if it is unknown."""
-    return None if word is None else _TABLE.get(_plain(word))
+    if word is None:
+        return None
+    return _known(word) if len(word) <= LONGEST else _TABLE.get(_plain(word))
+
+
+@lru_cache(maxsize=256)  # the same few words all the time
+def _known(word: str) -> Meaning | None:
+    return _TABLE.get(_plain(word))
 
 
 def may_be_left_standing(phase: str | None, percent: float) -> bool:

@@ -3,6 +3,7 @@
 import pytest
 
 from fsm.states import Verdict
+from vma import words
 from vma.words import Meaning, may_be_left_standing, meaning_of
 
 CONTRACT = {
@@ -25,6 +26,13 @@ def test_a_word_of_the_contract_has_its_meaning_in_any_case(word: str, meaning: 
 @pytest.mark.parametrize("word", [None, "", "Throttled", "not found", "complete", "success", "healthy", "fail", "run"])
 def test_any_other_word_is_unknown(word: str | None) -> None:
     assert meaning_of(word) is None
+
+
+def test_a_word_as_long_as_a_body_is_understood_and_not_kept() -> None:
+    kept = words._known.cache_info().currsize
+    assert meaning_of("in_progress" + " " * 2**20) is Meaning.COPYING
+    assert meaning_of("x" * 2**20) is None
+    assert words._known.cache_info().currsize == kept
 
 
 def test_only_done_and_broken_are_ends() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rows import NOON
 from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, func, insert, select
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import StatementError
 
 from db.engine import write
@@ -71,6 +72,15 @@ def test_times_are_compared_as_moments_whatever_zone_they_are_given_in(things: C
     count = select(func.count()).select_from(THINGS)
     assert things.scalar(count.where(THINGS.c.at > earlier)) == 1
     assert things.scalar(count.where(THINGS.c.at < earlier)) == 0
+
+
+@pytest.mark.parametrize("moment", [EXACT, NOON, datetime(1, 1, 1, tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
+def test_sqlite_keeps_a_time_as_the_text_that_sqlalchemy_writes(moment: datetime) -> None:
+    """Texts are compared as they stand, with those of rows that another release wrote too."""
+    ours, theirs = (kind.bind_processor(sqlite.dialect()) for kind in (UTCDateTime(), sqlite.DATETIME()))
+    assert ours is not None
+    assert theirs is not None
+    assert ours(moment) == theirs(moment)
 
 
 def test_no_time_is_none(things: Connection) -> None:

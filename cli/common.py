@@ -3,13 +3,16 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
 
 from api.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 PLAIN_WIDTH = 200  # columns, where there is no terminal to ask
 out = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
@@ -51,6 +54,16 @@ def _given(value: object) -> str:
 
 def _variable(location: tuple[int | str, ...]) -> str:
     return "OMA_FSM_" + "__".join(str(part).upper() for part in location or ("*",))  # a rule over several of them
+
+
+def engine_at(url: str, *, read_only: bool = False) -> "Engine":
+    """An engine for a database; says why a URL cannot be opened, and leaves."""
+    from db.engine import DatabaseUrlError, make_engine  # noqa: PLC0415 # slow import
+
+    try:
+        return make_engine(url, read_only=read_only)
+    except DatabaseUrlError as error:
+        fail(str(error))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from cli.common import database_errors, load_settings, out
+from cli.common import database_errors, engine_at, load_settings, out
 from fsm.states import State
 
 app = typer.Typer(help="List jobs, or see one with its history.", no_args_is_help=True)
@@ -51,11 +51,11 @@ def show_job(job_id: str, database_url: Url = None) -> None:
 
 
 def _read(database_url: str | None, query: Any, *args: Any, **kwargs: Any) -> Any:
-    from db.engine import make_engine, read, redacted  # noqa: PLC0415 # slow import
+    from db.engine import read, redacted  # noqa: PLC0415 # slow import
     from migrations.runner import require_schema  # noqa: PLC0415
 
     url = load_settings(database_url=database_url).database_url
-    engine = make_engine(url)
+    engine = engine_at(url, read_only=True)
     with database_errors(redacted(url)):
         require_schema(engine)
         with read(engine) as connection:

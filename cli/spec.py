@@ -3,20 +3,17 @@
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from cli.common import database_errors, err, fail, load_settings, out
+from cli.common import database_errors, engine_at, err, fail, load_settings, out
 from cli.generated import Check, File, deliver
 from fsm.checks import check as all_findings
 from fsm.render.markdown import page as machine_page
 from fsm.snapshot import Snapshot, SnapshotError, diff, removed_states, require_snapshot, snapshot
 from fsm.spec import EDGES, Edge, spec_hash
 from fsm.states import Event, State
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
 
 app = typer.Typer(help="The specification: check, show, compare, document it.", no_args_is_help=True)
 Url = Annotated[str | None, typer.Option("--database-url", help="Instead of the setting.")]
@@ -103,17 +100,8 @@ def _kept(spec_hash: str, database_url: str | None) -> Snapshot:
     from db.engine import read, redacted  # noqa: PLC0415
 
     url = load_settings(database_url=database_url).database_url
-    with database_errors(redacted(url)), read(_engine(url)) as connection:
+    with database_errors(redacted(url)), read(engine_at(url, read_only=True)) as connection:
         return require_snapshot(specs.kept(connection, spec_hash))
-
-
-def _engine(url: str) -> "Engine":
-    from db.engine import DatabaseUrlError, make_engine  # noqa: PLC0415 # slow import
-
-    try:
-        return make_engine(url, read_only=True)
-    except DatabaseUrlError as error:
-        fail(str(error))
 
 
 def _stranded(states: tuple[str, ...], database_url: str | None) -> bool:

@@ -181,6 +181,29 @@ def test_a_wrong_url_is_shown_without_its_password(url: str) -> None:
     assert "hunter2" not in refused.output
 
 
+COMMANDS_OF_A_DATABASE = (
+    ("jobs", "list"), ("jobs", "show", "job-1"), ("doctor",), ("replicas",), ("appliances", "list"), ("db", "current"),
+    ("db", "upgrade"), ("db", "lift-guards"), ("db", "prune"), ("diagram", "--fleet"), ("spec", "diff", "0123456789ab"),
+    ("audit", "replay", "--policy", "unreachable_after=20m"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS_OF_A_DATABASE, ids=" ".join)
+def test_a_database_that_cannot_be_opened_as_written_is_a_message_of_every_command(
+    url: str, command: tuple[str, ...]
+) -> None:
+    refused = run(*command, "--database-url", "postgresql://oma:hunter@2@db.example/oma")
+    assert refused.exit_code == 2
+    assert "in a password @ must be written as %40" in refused.output.replace("\n", " ")
+    assert "hunter" not in refused.output
+
+
+def test_looking_at_jobs_makes_no_database_where_there_is_none(tmp_path: Path, url: str) -> None:
+    refused = run("jobs", "list", "--database-url", f"sqlite:///{tmp_path}/mistyped/jobs.db")
+    assert (refused.exit_code, "no such database" in refused.output) == (2, True)
+    assert not (tmp_path / "mistyped").exists()
+
+
 def test_a_schema_of_another_release_is_a_message(job_id: str, url: str) -> None:
     with make_engine(url).begin() as connection:
         connection.exec_driver_sql("UPDATE oma_fsm_alembic_version SET version_num = '20261124180001'")

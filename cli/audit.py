@@ -114,7 +114,7 @@ def _show(title: str, rows: Iterable[Row]) -> None:
     for job_id, at, was, would, because in rows:
         table.add_row(job_id, f"{at:%Y-%m-%d %H:%M:%S}Z", was, would, "\n".join(map(str, because)))
     if table.row_count:
-        out.print(table, markup=False)
+        out.print(table)
         out.print()
 
 
@@ -129,4 +129,4 @@ def _summary(audit: Audit, silences: int, ended: int) -> None:
 
 
 def _say(text: str) -> None:
-    out.print(text, markup=False, soft_wrap=True)
+    out.print(text, soft_wrap=True)

@@ -45,7 +45,7 @@ def _show(report: Report, limit: int) -> None:
         out.print(table)
     more = len(report.findings) - limit
     rest = f", {more} of them not shown (--limit)" if more > 0 else ""
-    out.print(f"{len(report.findings)} findings{rest}; {_seen(report)}", markup=False, soft_wrap=True)
+    out.print(f"{len(report.findings)} findings{rest}; {_seen(report)}", soft_wrap=True)
 
 
 def _seen(report: Report) -> str:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 PLAIN_WIDTH = 200  # columns, where there is no terminal to ask
-out = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
-err = Console(stderr=True, highlight=False)
+_LITERAL: Final[Any] = {"highlight": False, "markup": False, "emoji": False}  # "[datastore1] web" is no markup
+out = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, **_LITERAL)
+err = Console(stderr=True, **_LITERAL)
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
     """Say what is wrong and leave."""
-    err.print(f"oma-fsm: {message}", markup=False, style="red", soft_wrap=True)
+    err.print(f"oma-fsm: {message}", style="red", soft_wrap=True)
     raise typer.Exit(code)
 
 

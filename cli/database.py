@@ -38,10 +38,10 @@ def current_revision(database_url: Url = None) -> None:
     with database_errors(redacted(url)):
         have, want = runner.current(engine), runner.head()
         mode, differences = runner.guard_state(engine) if have == want else (None, [])
-    out.print(f"database {redacted(url)} is at {have or 'nothing (empty)'}; this release wants {want}", markup=False)
+    out.print(f"database {redacted(url)} is at {have or 'nothing (empty)'}; this release wants {want}")
     if mode is not None:
         state = f"{'; '.join(differences)}: run `oma-fsm db upgrade`" if differences else "as this release wants them"
-        out.print(f"guards ({mode}): {state}", markup=False, soft_wrap=True)
+        out.print(f"guards ({mode}): {state}", soft_wrap=True)
     if have != want or differences:
         raise typer.Exit(1)
 
@@ -58,7 +58,6 @@ def lift_guards(database_url: Url = None) -> None:
     out.print(
         f"database {redacted(url)}: guards {'are' if lifted else 'were already'} down, any change is let through."
         " No service starts on it until `oma-fsm db upgrade` has put them up again.",
-        markup=False,
         soft_wrap=True,
     )
 
@@ -82,7 +81,7 @@ def prune(
     with database_errors(redacted(settings.database_url)):
         require_current(engine)
         gone = Store(engine, settings.policy, keep).prune(datetime.now(UTC))
-    out.print(f"database {redacted(settings.database_url)}: {gone} rows forgotten", markup=False)
+    out.print(f"database {redacted(settings.database_url)}: {gone} rows forgotten")
 
 
 def _move(direction: str, revision: str, database_url: str | None) -> None:
@@ -95,4 +94,4 @@ def _move(direction: str, revision: str, database_url: str | None) -> None:
         before = runner.current(engine)
         (runner.upgrade if direction == "upgrade" else runner.downgrade)(engine, revision)
         after = runner.current(engine)
-    out.print(f"database {redacted(url)}: {before or 'empty'} -> {after or 'empty'}", markup=False)
+    out.print(f"database {redacted(url)}: {before or 'empty'} -> {after or 'empty'}")

@@ -76,7 +76,7 @@ def _deliver(shown: Diagram, form: str | None, file: Path | None) -> None:
         file.write_bytes(content)
         return
     try:
-        out.print(content.decode(), markup=False, end="", soft_wrap=True)
+        out.print(content.decode(), end="", soft_wrap=True)
     except UnicodeDecodeError:
         fail(f"{name} is a picture: name a file to write it to")
 

@@ -30,7 +30,7 @@ def doctor(
         left = store.examine()
         drift = runner.drift(engine)
     for finding in mended:
-        out.print(f"mended {finding.ailment} of {finding.subject}: {finding.says}", markup=False, soft_wrap=True)
+        out.print(f"mended {finding.ailment} of {finding.subject}: {finding.says}", soft_wrap=True)
     table = Table("what", "where", "is wrong", "mended by", box=None, pad_edge=False)
     for finding in left:
         table.add_row(finding.ailment, finding.subject, finding.says, "--repair" if finding.mend else "a person")

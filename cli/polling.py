@@ -36,7 +36,7 @@ def _show_all(status: dict[str, Any]) -> None:
     health = {None: "not asked yet", True: "answers", False: f"does not answer: {vma['last_error']}"}[vma["healthy"]]
     out.print(f"{status['total']} jobs to be polled, {status['scheduled_in_this_process']} scheduled; VMA {health};"
               f" {monitor['polling_restarted']} put back by the monitor, drift {monitor['drift']}",
-              markup=False, soft_wrap=True)  # fmt: skip
+              soft_wrap=True)  # fmt: skip
 
 
 def _show_one(job: dict[str, Any]) -> None:
@@ -44,11 +44,11 @@ def _show_one(job: dict[str, Any]) -> None:
     out.print(
         f"{job['job_id']} ({job['vm_name']}): {job['state']}, {polled}; {job['total_polls']} polls,"
         f" {_rate(job['success_rate'])} answered, {job['consecutive_errors']} errors in a row {error}",
-        markup=False, soft_wrap=True,
+        soft_wrap=True,
     )  # fmt: skip
     for condition in job["conditions"]:
         if condition["reason"]:
-            out.print(f"{condition['name']}: {condition['reason']}. {condition['advice']}", markup=False)
+            out.print(f"{condition['name']}: {condition['reason']}. {condition['advice']}")
     table = Table(box=None, pad_edge=False)
     for name in ("at", "VMA said", "%", "bytes", "MiB/s", "error"):
         table.add_column(name, overflow="fold")

@@ -71,7 +71,7 @@ def page(file: File = None, check: Check = False) -> None:
 
 
 def _say(text: str) -> None:
-    out.print(text, markup=False, soft_wrap=True)
+    out.print(text, soft_wrap=True)
 
 
 def _line(edge: Edge) -> str:
@@ -124,6 +124,6 @@ def _rows_in(states: tuple[str, ...], url: str) -> dict[str, int]:
         with read(make_engine(url, read_only=True)) as connection:
             found = specs.rows_in(connection, states)
     except (DatabaseUrlError, DBAPIError):
-        err.print(f"no database at hand ({redacted(url)}): how many jobs stand there is not known", markup=False)
+        err.print(f"no database at hand ({redacted(url)}): how many jobs stand there is not known")
         return {}
     return {state: found.get(state, 0) for state in states}

@@ -97,6 +97,22 @@ def test_jobs_show_tells_who_decided_what_and_why(job_id: str) -> None:
     assert "none yet" in shown, "the disk has no volume"
 
 
+def test_brackets_in_names_and_reasons_are_shown_as_they_are(url: str) -> None:
+    """VMware puts the datastore in brackets, and people write [ticket 5]."""
+    engine = make_engine(url)
+    runner.upgrade(engine)
+    store = Store(engine, DEFAULT_POLICY)
+    new = NewJob("web [prod] [/x] :warning:", "vm-102", "[datastore1] web/web.vmx", "vcenter")
+    odd = store.create(new, NOW, asked=Asked(), asked_about={}).after.job_id
+    store.fire(odd, Event.FAIL, NOW, asked=Asked(Asker.OPERATOR, "jane", "see [ticket 5] [/i]"))
+    engine.dispose()
+    listed, shown = run("jobs", "list"), run("jobs", "show", odd)
+    assert (listed.exit_code, shown.exit_code) == (0, 0)
+    assert "web [prod] [/x] :warning:" in listed.output
+    assert "web [prod] [/x] :warning: ([datastore1] web/web.vmx)" in shown.output
+    assert "see [ticket 5] [/i]" in shown.output
+
+
 def test_an_unknown_job_is_a_message_and_not_a_traceback(url: str, job_id: str) -> None:
     refused = run("jobs", "show", "job-nobody")
     assert (refused.exit_code, "no job 'job-nobody'" in refused.output) == (2, True)

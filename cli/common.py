@@ -22,8 +22,13 @@ err = Console(stderr=True, **_LITERAL)
 
 def fail(message: str, code: int = 2) -> NoReturn:
     """Say what is wrong and leave."""
-    err.print(f"oma-fsm: {message}", style="red", soft_wrap=True)
+    complain(message)
     raise typer.Exit(code)
+
+
+def complain(message: str) -> None:
+    """Say what is wrong."""
+    err.print(f"oma-fsm: {message}", style="red", soft_wrap=True)
 
 
 def load_settings(**given: object) -> Settings:
@@ -33,7 +38,7 @@ def load_settings(**given: object) -> Settings:
     except ValidationError as error:
         wrong = "\n  ".join(f"{_variable(e['loc'])}: {said(e['msg'])}{_given(e['input'])}" for e in error.errors())
         fail(f"settings are wrong; nothing was started\n  {wrong}")
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         fail(f"settings cannot be read: {error}")
 
 

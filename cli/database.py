@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from api.settings import LONGEST_DAYS
 from cli import adopt
 from cli.common import database_errors, engine_at, load_settings, out
 
@@ -64,7 +65,9 @@ def lift_guards(database_url: Url = None) -> None:
 
 @app.command("prune")
 def prune(
-    keep_days: Annotated[float | None, typer.Option(min=0, help="Instead of the setting keep_polls_days.")] = None,
+    keep_days: Annotated[
+        float | None, typer.Option(min=0, max=LONGEST_DAYS, help="Instead of the setting keep_polls_days.")
+    ] = None,
     database_url: Url = None,
 ) -> None:
     """Forget how ended jobs were polled and what they were refused. Transitions are never forgotten.

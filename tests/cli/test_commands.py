@@ -1,15 +1,13 @@
 """The commands as an operator uses them, without a running service."""
 
-import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from api.settings import Settings
+from cli import main
 from cli.main import app
-from cli.settings import walk
 from db.engine import make_engine
 from db.jobs import NewDisk, NewJob
 from db.store import Store
@@ -125,69 +123,17 @@ def test_a_database_that_is_away_is_a_message_and_not_a_traceback(monkeypatch: p
     assert "secret" not in refused.output
 
 
-def test_settings_documents_every_setting_that_code_reads(url: str) -> None:
-    shown = run("settings").output
-    variables = ["OMA_FSM_" + "__".join(path).upper() for path, _, _ in walk(Settings())]
-    assert len(variables) > 30
-    assert [name for name in variables if name not in shown] == []
-    assert all(meaning for _, _, meaning in walk(Settings())), "each has its meaning"
-
-
-def test_the_printed_settings_file_gives_the_same_settings(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMA_FSM_POLICY__UNREACHABLE_AFTER", "20m")
-    monkeypatch.setenv("OMA_FSM_VMA__HOSTS", '["vma-*.example", "localhost"]')
-    printed = run("settings", "--toml").output
-    before = Settings()
-    Path("oma-fsm.toml").write_text(printed)
-    monkeypatch.delenv("OMA_FSM_POLICY__UNREACHABLE_AFTER")
-    monkeypatch.delenv("OMA_FSM_VMA__HOSTS")
-    assert tomllib.loads(printed)["policy"]["unreachable_after"] == "20m"
-    assert Settings() == before
-
-
-def test_the_environment_wins_over_the_file(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("oma-fsm.toml").write_text("port = 1234\n[policy]\ninference_answers = 5\n")
-    monkeypatch.setenv("OMA_FSM_PORT", "4321")
-    settings = Settings()
-    assert (settings.port, settings.policy.inference_answers) == (4321, 5)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("OMA_FSM_PORT", "much"),
-        ("OMA_FSM_POLICY__POLL_INTERVAL", "-1s"),
-        ("OMA_FSM_DATABASE_URL", "oracle://x"),
-        ("OMA_FSM_VMA__URL", "file:///etc/passwd"),
-    ],
-)
-def test_a_wrong_setting_is_named(url: str, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    monkeypatch.setenv(name, value)
-    refused = run("settings")
-    assert (refused.exit_code, name in refused.output) == (2, True)
-
-
-def test_replicas_that_cannot_work_with_the_database_are_refused_with_the_reason(
-    url: str, monkeypatch: pytest.MonkeyPatch
+def test_what_the_system_refuses_ends_the_command_with_a_message(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("OMA_FSM_REPLICAS__MODE", "database")
-    refused = run("serve")
-    assert refused.exit_code == 2
-    assert "replicas.mode = database needs PostgreSQL or MariaDB" in " ".join(refused.output.split())
+    def refuse() -> None:
+        raise PermissionError(13, "Permission denied", "/etc/oma-fsm/vma.token")
 
-
-def test_settings_that_contradict_each_other_are_both_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMA_FSM_POLICY__POLL_INTERVAL", "1s")
-    refused = run("settings").output
-    assert "poll_interval_near_end" in refused
-    assert "must not exceed poll_interval" in refused
-    assert len(refused) < 400, "the whole policy is not spilled out"
-
-
-def test_a_named_settings_file_that_is_not_there_is_an_error(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMA_FSM_CONFIG", "/nowhere/oma-fsm.toml")
-    refused = run("settings")
-    assert (refused.exit_code, "/nowhere/oma-fsm.toml" in refused.output) == (2, True)
+    monkeypatch.setattr(main, "app", refuse)
+    with pytest.raises(SystemExit) as left:
+        main.main()
+    assert left.value.code == 2
+    assert "Permission denied: '/etc/oma-fsm/vma.token'" in capsys.readouterr().err
 
 
 def test_a_wrong_url_is_shown_without_its_password(url: str) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from api.errors import RefusedError
@@ -138,13 +138,9 @@ class OmaFsm:
 
         def run() -> T:
             with read(self.engine) as connection:
-                return self._on(connection, work, *args, **kwargs)
+                return work(connection, *args, **kwargs)
 
         return await asyncio.to_thread(run)
-
-    @staticmethod
-    def _on(connection: Connection, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        return work(connection, *args, **kwargs)
 
     async def loaded(self, job_id: str) -> Loaded:
         """One job with its polling row. NotFoundError."""
@@ -176,6 +172,8 @@ class OmaFsm:
         if vm.watched_job is None or vm.unfinished_job is not None:
             return {}
         facts = (await self.loaded(vm.watched_job)).facts
+        if self.polling.client.paused(facts.appliance):  # it may know nothing of a copy that runs
+            return {}
         evidence = await self.polling.ask(facts)
         answer = Answer(facts.job_id, facts.version, evidence, Asked(Asker.WORKFLOW))
         for applied in await self.polling.poller.apply([answer]):

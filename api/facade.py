@@ -107,8 +107,9 @@ class OmaFsm:
                 await self._begin()
             except DBAPIError as error:
                 log.warning("Database is still away", database=self._where, why=str(error.orig)[:200])
-            except StoreError as error:  # it is back, but not to be served as it is
-                log.error("Database cannot be served", database=self._where, why=str(error))
+            except Exception as error:  # it is back, but not to be served as it is; whatever it is, jobs wait for us
+                unforeseen = not isinstance(error, StoreError)
+                log.error("Database cannot be served", database=self._where, why=str(error), exc_info=unforeseen)
 
     async def stop(self) -> None:
         """Stop polling in order and let go of the database."""

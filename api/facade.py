@@ -9,8 +9,9 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from api.errors import RefusedError
-from api.settings import Settings, VmaSettings
+from api.errors import RefusedError, StartedBeforeError
+from api.settings import Settings
+from api.vma_settings import access_of, limits_of
 from db.apply import Applied
 from db.engine import make_engine, read, redacted
 from db.errors import StoreError
@@ -28,9 +29,7 @@ from poller.poll_log import open_log
 from poller.recovery import Run
 from poller.rehearsal import rehearse
 from poller.service import PollingService
-from vma.access import Access
 from vma.fleet import Fleet
-from vma.limits import VmaLimits
 from vma.observer import Observer
 
 log = structlog.get_logger(__name__)
@@ -47,8 +46,8 @@ class OmaFsm:
         self.observer = observer or Observer()
         self.engine: Engine = make_engine(settings.database_url)
         self.store = Store(self.engine, settings.policy, timedelta(days=settings.keep_polls_days))
-        self.fleet = Fleet(_limits(settings.vma), self.observer, settings.vma.hosts)
-        self.appliances = Appliances(self.engine, self.fleet, _default(settings.vma), settings.vma.hosts)
+        self.fleet = Fleet(limits_of(settings.vma), self.observer, settings.vma.hosts)
+        self.appliances = Appliances(self.engine, self.fleet, access_of(settings.vma), settings.vma.hosts)
         self.place, ownership = place_of(self.engine, self.observer, settings.replicas)
         poll_log = open_log(settings.poll_log, self.observer, ownership)
         self.polling = PollingService(self.store, self.fleet, self.observer, ownership, poll_log)
@@ -56,18 +55,21 @@ class OmaFsm:
         self._claim: asyncio.Task[None] | None = None
         self._fleet_keeper: asyncio.Task[None] | None = None
         self._waiting: asyncio.Task[None] | None = None
-        self.ready = False
+        self._begun = self.ready = False
 
     async def start(self) -> None:
-        """Check the database and start polling; waits in the background for a database that is away.
+        """Check the database and start polling, once; waits in the background for a database that is away.
 
         SchemaMismatch, NotAdoptedError, UnknownStatesError and SecondProcessError mean that this process must not run.
         """
+        if self._begun:
+            raise StartedBeforeError
         try:
             await self._begin()
         except DBAPIError as error:
             log.error("Database is away; waiting for it", database=self._where, why=str(error.orig)[:300])
             self._waiting = asyncio.create_task(self._wait_for_database())
+        self._begun = True
 
     async def _begin(self) -> None:
         await asyncio.to_thread(self.prepare)
@@ -116,11 +118,13 @@ class OmaFsm:
         for task in (self._waiting, self._claim, self._fleet_keeper):
             if task is not None:
                 task.cancel()
-        await self.polling.stop()
-        if self.ready:
-            await self.appliances.keep()
-        self.ready = False
-        await asyncio.to_thread(self.close)
+        try:
+            await self.polling.stop()
+            if self.ready:
+                await self.appliances.keep()
+        finally:  # whatever went wrong, the database is free for another service
+            self.ready = False
+            await asyncio.to_thread(self.close)
 
     def close(self) -> None:
         """Let go of the database, after `stop` or after a `prepare` that no start followed."""
@@ -237,13 +241,3 @@ class OmaFsm:
     async def rehearse_recovery(self, asked: Asked) -> list[Decision]:
         """Ask about every job that must be polled, and say what would be decided; nothing is written."""
         return await rehearse(self.polling.poller, asked)
-
-
-def _limits(vma: VmaSettings) -> VmaLimits:
-    return VmaLimits(
-        vma.connect_timeout, vma.read_timeout, vma.total_timeout, vma.max_body, vma.in_flight, vma.most_in_flight
-    )
-
-
-def _default(vma: VmaSettings) -> Access:
-    return Access(str(vma.url), vma.ca_file, vma.token_file, vma.cert_file, vma.key_file)

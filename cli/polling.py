@@ -27,7 +27,8 @@ def _show_all(status: dict[str, Any]) -> None:
     for name in ("job", "VM", "state", "last answer", "next", "errors", "polls", "answered"):
         table.add_column(name, overflow="fold")
     for job in status["jobs"]:
-        table.add_row(job["job_id"], job["vm_name"], job["state"] + (" (watched)" if job["watched"] else ""),
+        state = (job["state"] or "(none)") + (" (watched)" if job["watched"] else "")
+        table.add_row(job["job_id"], job["vm_name"], state,
                       _time(job["last_poll_at"]), _time(job["next_due_at"]) if _asked(job) else "NOT POLLED",
                       str(job["consecutive_errors"]), str(job["total_polls"]), _rate(job["success_rate"]))  # fmt: skip
     if status["jobs"]:

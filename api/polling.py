@@ -28,6 +28,7 @@ class PolledJob(PollingView):
     state: str | None = Field(description="null only for a job that an OMA left without one")
     job_age_seconds: float | None = Field(description="null where nobody wrote when it was created")
     watched: bool = Field(description="an inferred end that evidence may still overturn")
+    polled: bool = Field(description="its polling is switched on, and this process or another replica asks")
 
 
 class VmaHealth(BaseModel):
@@ -149,6 +150,7 @@ def _polled_job(service: OmaFsm, row: RowMapping) -> dict[str, object]:
         "state": row["status"],
         "job_age_seconds": None if age is None else round(age, 1),
         "watched": bool(row["watched"]),
+        "polled": bool(row["polling_is_active"]) and service.polling.is_polled(row["id"]),
         **polling_fields(row, scheduled=service.polling.is_polling(row["id"])),
     }
 

@@ -29,19 +29,20 @@ def _show_all(status: dict[str, Any]) -> None:
     for job in status["jobs"]:
         state = (job["state"] or "(none)") + (" (watched)" if job["watched"] else "")
         table.add_row(job["job_id"], job["vm_name"], state,
-                      _time(job["last_poll_at"]), _time(job["next_due_at"]) if _asked(job) else "NOT POLLED",
+                      _time(job["last_poll_at"]), _time(job["next_due_at"]) if job["polled"] else "NOT POLLED",
                       str(job["consecutive_errors"]), str(job["total_polls"]), _rate(job["success_rate"]))  # fmt: skip
     if status["jobs"]:
         out.print(table)
     vma, monitor = status["vma"], status["monitor"]
     health = {None: "not asked yet", True: "answers", False: f"does not answer: {vma['last_error']}"}[vma["healthy"]]
-    out.print(f"{status['total']} jobs to be polled, {status['scheduled_in_this_process']} scheduled; VMA {health};"
+    here = status["scheduled_in_this_process"]
+    out.print(f"{status['total']} jobs to be polled, {here} scheduled here; VMA {health};"
               f" {monitor['polling_restarted']} put back by the monitor, drift {monitor['drift']}",
               soft_wrap=True)  # fmt: skip
 
 
 def _show_one(job: dict[str, Any]) -> None:
-    polled, error = "polled" if _asked(job) else "NOT POLLED", job["last_error"] or ""
+    polled, error = "polled" if job["polled"] else "NOT POLLED", job["last_error"] or ""
     out.print(
         f"{job['job_id']} ({job['vm_name']}): {job['state']}, {polled}; {job['total_polls']} polls,"
         f" {_rate(job['success_rate'])} answered, {job['consecutive_errors']} errors in a row {error}",
@@ -59,10 +60,6 @@ def _show_one(job: dict[str, Any]) -> None:
         table.add_row(_time(poll["at"]), poll["verdict"], percent, str(poll["bytes_transferred"] or ""), rate,
                       poll["error"] or "")  # fmt: skip
     out.print(table)
-
-
-def _asked(job: dict[str, Any]) -> bool:
-    return bool(job["is_active"] and job["scheduled_in_this_process"])
 
 
 def _time(value: str | None) -> str:

@@ -81,13 +81,13 @@ class Recovery:
         """
         if self.run is not None:
             raise RecoveryRunningError(self.run.run_id)
-        self.finished.clear()
         self.run = Run(0, asked, self._poller.observer.now(), set())  # holds the place while the database is asked
         try:
             run = await self._open(asked)
         except BaseException:
             self.run = None
             raise
+        self.finished.clear()
         self.run = run
         log.info("Recovery started", run_id=run.run_id, jobs=run.total, asked_by=asked.by)
         for job_id in sorted(run.waiting):

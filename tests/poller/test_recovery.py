@@ -156,6 +156,7 @@ def test_a_run_that_could_not_be_opened_stands_in_nobody_s_way(world: World, mon
                 broken.setattr(world.store, "open_run", away)
                 with pytest.raises(ConnectionError):
                     await us.recovery.start(TRIGGER)
+                assert us.recovery.finished.is_set(), "nothing goes on that somebody could wait for"
             await us.recovery.start(TRIGGER)
             await us.recovery_over()
 

@@ -14,6 +14,7 @@ from api.settings import Settings
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+WIDTHS: Final = {"job": 30}  # columns of a table: an id is of no use cut in two
 PLAIN_WIDTH = 200  # columns, where there is no terminal to ask
 _LITERAL: Final[Any] = {"highlight": False, "markup": False, "emoji": False}  # "[datastore1] web" is no markup
 out = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, **_LITERAL)

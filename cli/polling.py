@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from cli.common import out
+from cli.common import WIDTHS, out
 from cli.service_client import Service, service_at
 
 
@@ -25,7 +25,7 @@ def polling(
 def _show_all(status: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("job", "VM", "state", "last answer", "next", "errors", "polls", "answered"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", min_width=WIDTHS.get(name))
     for job in status["jobs"]:
         state = (job["state"] or "(none)") + (" (watched)" if job["watched"] else "")
         table.add_row(job["job_id"], job["vm_name"], state,
@@ -53,7 +53,7 @@ def _show_one(job: dict[str, Any]) -> None:
             out.print(f"{condition['name']}: {condition['reason']}. {condition['advice']}")
     table = Table(box=None, pad_edge=False)
     for name in ("at", "VMA said", "%", "bytes", "MiB/s", "error"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", min_width=WIDTHS.get(name))
     for poll in job["history"]:
         percent = "" if poll["percent"] is None else f"{poll['percent']:.1f}"
         rate = "" if poll["throughput_mib_s"] is None else f"{poll['throughput_mib_s']:.1f}"

@@ -7,6 +7,7 @@ import pytest
 from api_stage import ANNA, API, AT_ONCE, Stage
 from typer.testing import CliRunner
 
+from cli.common import out
 from cli.main import app
 from cli.service_client import ServiceClient
 from db.engine import write
@@ -120,6 +121,7 @@ def test_a_job_that_another_replica_asks_about_is_polled(play: Play, monkeypatch
             (job,) = (await on.get(STATUS))["jobs"]
             one = await on.get(f"{API}/vma-polling/jobs/{job_id}")
             shown = run_command(monkeypatch, {"vma-polling/status": await on.get(STATUS)})
+            assert job_id in shown, "an id is of no use cut in two"
             assert (job["polled"], one["polled"], "NOT POLLED" in shown) == (elsewhere, elsewhere, not elsewhere)
             assert (job["scheduled_in_this_process"], one["scheduled_in_this_process"]) == (False, False)
 
@@ -127,7 +129,8 @@ def test_a_job_that_another_replica_asks_about_is_polled(play: Play, monkeypatch
 
 
 def run_command(monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any]) -> str:
-    """What `oma-fsm polling` makes of them."""
+    """What `oma-fsm polling` makes of them on a terminal of 80 columns."""
+    monkeypatch.setattr(out, "_width", 80)
     monkeypatch.setattr(ServiceClient, "get", lambda _self, path, **_query: answers[path.strip("/")])
     return CliRunner().invoke(app, ["polling"]).output
 

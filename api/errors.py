@@ -13,3 +13,10 @@ class RefusedError(Exception):
 
 class NotReadyError(Exception):
     """The database is away or polling has not started."""
+
+
+class StartedBeforeError(RuntimeError):
+    """A service is started once; what it had is gone when it was stopped."""
+
+    def __init__(self) -> None:
+        super().__init__("this OmaFsm was started before; make another one")

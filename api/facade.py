@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from api.errors import RefusedError
-from api.settings import Settings, VmaSettings
+from api.errors import RefusedError, StartedBeforeError
+from api.settings import Settings
+from api.vma_settings import access_of, limits_of
 from db.apply import Applied
 from db.engine import make_engine, read, redacted
 from db.errors import StoreError
@@ -28,9 +29,7 @@ from poller.poll_log import open_log
 from poller.recovery import Run
 from poller.rehearsal import rehearse
 from poller.service import PollingService
-from vma.access import Access
 from vma.fleet import Fleet
-from vma.limits import VmaLimits
 from vma.observer import Observer
 
 log = structlog.get_logger(__name__)
@@ -47,8 +46,8 @@ class OmaFsm:
         self.observer = observer or Observer()
         self.engine: Engine = make_engine(settings.database_url)
         self.store = Store(self.engine, settings.policy, timedelta(days=settings.keep_polls_days))
-        self.fleet = Fleet(_limits(settings.vma), self.observer, settings.vma.hosts)
-        self.appliances = Appliances(self.engine, self.fleet, _default(settings.vma), settings.vma.hosts)
+        self.fleet = Fleet(limits_of(settings.vma), self.observer, settings.vma.hosts)
+        self.appliances = Appliances(self.engine, self.fleet, access_of(settings.vma), settings.vma.hosts)
         self.place, ownership = place_of(self.engine, self.observer, settings.replicas)
         poll_log = open_log(settings.poll_log, self.observer, ownership)
         self.polling = PollingService(self.store, self.fleet, self.observer, ownership, poll_log)
@@ -56,18 +55,21 @@ class OmaFsm:
         self._claim: asyncio.Task[None] | None = None
         self._fleet_keeper: asyncio.Task[None] | None = None
         self._waiting: asyncio.Task[None] | None = None
-        self.ready = False
+        self._begun = self.ready = False
 
     async def start(self) -> None:
-        """Check the database and start polling; waits in the background for a database that is away.
+        """Check the database and start polling, once; waits in the background for a database that is away.
 
         SchemaMismatch, NotAdoptedError, UnknownStatesError and SecondProcessError mean that this process must not run.
         """
+        if self._begun:
+            raise StartedBeforeError
         try:
             await self._begin()
         except DBAPIError as error:
             log.error("Database is away; waiting for it", database=self._where, why=str(error.orig)[:300])
             self._waiting = asyncio.create_task(self._wait_for_database())
+        self._begun = True
 
     async def _begin(self) -> None:
         await asyncio.to_thread(self.prepare)
@@ -107,19 +109,22 @@ class OmaFsm:
                 await self._begin()
             except DBAPIError as error:
                 log.warning("Database is still away", database=self._where, why=str(error.orig)[:200])
-            except StoreError as error:  # it is back, but not to be served as it is
-                log.error("Database cannot be served", database=self._where, why=str(error))
+            except Exception as error:  # it is back, but not to be served as it is; whatever it is, jobs wait for us
+                unforeseen = not isinstance(error, StoreError)
+                log.error("Database cannot be served", database=self._where, why=str(error), exc_info=unforeseen)
 
     async def stop(self) -> None:
         """Stop polling in order and let go of the database."""
         for task in (self._waiting, self._claim, self._fleet_keeper):
             if task is not None:
                 task.cancel()
-        await self.polling.stop()
-        if self.ready:
-            await self.appliances.keep()
-        self.ready = False
-        await asyncio.to_thread(self.close)
+        try:
+            await self.polling.stop()
+            if self.ready:
+                await self.appliances.keep()
+        finally:  # whatever went wrong, the database is free for another service
+            self.ready = False
+            await asyncio.to_thread(self.close)
 
     def close(self) -> None:
         """Let go of the database, after `stop` or after a `prepare` that no start followed."""
@@ -138,13 +143,9 @@ class OmaFsm:
 
         def run() -> T:
             with read(self.engine) as connection:
-                return self._on(connection, work, *args, **kwargs)
+                return work(connection, *args, **kwargs)
 
         return await asyncio.to_thread(run)
-
-    @staticmethod
-    def _on(connection: Connection, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        return work(connection, *args, **kwargs)
 
     async def loaded(self, job_id: str) -> Loaded:
         """One job with its polling row. NotFoundError."""
@@ -176,6 +177,8 @@ class OmaFsm:
         if vm.watched_job is None or vm.unfinished_job is not None:
             return {}
         facts = (await self.loaded(vm.watched_job)).facts
+        if self.polling.client.paused(facts.appliance):  # it may know nothing of a copy that runs
+            return {}
         evidence = await self.polling.ask(facts)
         answer = Answer(facts.job_id, facts.version, evidence, Asked(Asker.WORKFLOW))
         for applied in await self.polling.poller.apply([answer]):
@@ -238,13 +241,3 @@ class OmaFsm:
     async def rehearse_recovery(self, asked: Asked) -> list[Decision]:
         """Ask about every job that must be polled, and say what would be decided; nothing is written."""
         return await rehearse(self.polling.poller, asked)
-
-
-def _limits(vma: VmaSettings) -> VmaLimits:
-    return VmaLimits(
-        vma.connect_timeout, vma.read_timeout, vma.total_timeout, vma.max_body, vma.in_flight, vma.most_in_flight
-    )
-
-
-def _default(vma: VmaSettings) -> Access:
-    return Access(str(vma.url), vma.ca_file, vma.token_file, vma.cert_file, vma.key_file)

@@ -25,9 +25,10 @@ class PolledJob(PollingView):
 
     job_id: str
     vm_name: str
-    state: str
-    job_age_seconds: float
+    state: str | None = Field(description="null only for a job that an OMA left without one")
+    job_age_seconds: float | None = Field(description="null where nobody wrote when it was created")
     watched: bool = Field(description="an inferred end that evidence may still overturn")
+    polled: bool = Field(description="its polling is switched on, and this process or another replica asks")
 
 
 class VmaHealth(BaseModel):
@@ -141,13 +142,15 @@ def _job(connection: Connection, job_id: str) -> tuple[RowMapping, list[RowMappi
 
 
 def _polled_job(service: OmaFsm, row: RowMapping) -> dict[str, object]:
-    age = (service.observer.now() - row["created_at"]).total_seconds()
+    created_at = row["created_at"] or row["entered_at"]
+    age = None if created_at is None else max((service.observer.now() - created_at).total_seconds(), 0.0)
     return {
         "job_id": row["id"],
         "vm_name": row["source_vm_name"],
         "state": row["status"],
-        "job_age_seconds": round(max(age, 0.0), 1),
+        "job_age_seconds": None if age is None else round(age, 1),
         "watched": bool(row["watched"]),
+        "polled": bool(row["polling_is_active"]) and service.polling.is_polled(row["id"]),
         **polling_fields(row, scheduled=service.polling.is_polling(row["id"])),
     }
 

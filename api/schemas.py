@@ -119,4 +119,4 @@ class ChangeIdRequest(BaseModel):
 
     change_id: ChangeId
     disk_id: DiskId
-    previous_change_id: Annotated[str | None, Field(max_length=1000), Storable] = None
+    previous_change_id: Annotated[str, Field(max_length=1000), Storable] | None = None

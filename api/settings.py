@@ -1,6 +1,8 @@
 """The settings: environment variables OMA_FSM_…, then a file, then these defaults. Every field here is read by code."""
 
 import os
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -10,8 +12,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from fsm.policy import RecoveryPolicy
 from poller.coordination_url import EXAMPLES, refusal
 
+PREFIX = "OMA_FSM_"
 CONFIG_VARIABLE = "OMA_FSM_CONFIG"
 DEFAULT_FILE = "oma-fsm.toml"
+LONGEST_DAYS = 36_500  # a calendar that begins in the year 1 ends such sums
 Seconds = Annotated[float, Field(gt=0, le=60)]
 
 
@@ -66,7 +70,7 @@ class Settings(BaseSettings):
     """Everything that can be set."""
 
     model_config = SettingsConfigDict(
-        env_prefix="OMA_FSM_",
+        env_prefix=PREFIX,
         env_nested_delimiter="__",
         extra="forbid",
         frozen=True,
@@ -79,7 +83,9 @@ class Settings(BaseSettings):
     port: int = Field(8477, ge=0, le=65535, description="port the API listens on; 0: any free one")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG logs every poll")
     log_format: Literal["json", "console"] = Field("console", description="json for machines, console for people")
-    keep_polls_days: float = Field(90, gt=0, description="how long an ended job's polls and refusals are kept, days")
+    keep_polls_days: float = Field(
+        90, gt=0, le=LONGEST_DAYS, description="how long an ended job's polls and refusals are kept, days"
+    )
     poll_log: str | None = Field(
         None, description="append every question to this file, for `oma-fsm audit polls`; 350 bytes each"
     )
@@ -121,7 +127,15 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments win over the environment, the environment over the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
+        return init_settings, env_settings, _file_source(settings_cls)
+
+
+def _file_source(settings: type[BaseSettings]) -> TomlConfigSettingsSource:
+    file = config_file()
+    try:
+        return TomlConfigSettingsSource(settings, file)
+    except ValueError as error:  # no TOML, or no UTF-8
+        raise ValueError(f"{file}: {error}") from error
 
 
 def config_file() -> Path:
@@ -130,3 +144,26 @@ def config_file() -> Path:
     if named and not Path(named).is_file():
         raise FileNotFoundError(f"{CONFIG_VARIABLE} names {named}, which is not a file")
     return Path(named or DEFAULT_FILE)
+
+
+def variables(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> Iterator[str]:
+    """The environment variable of every setting, and of every section."""
+    for name, field in model.model_fields.items():
+        variable = prefix + name.upper()
+        yield variable
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from variables(field.annotation, f"{variable}__")
+
+
+def misspelt(environment: Iterable[str]) -> dict[str, str]:
+    """Variables that are no settings and look like one, with that one. What is wrong within a section is refused."""
+    known = [variable.removeprefix(PREFIX) for variable in variables()]
+    given = [v.removeprefix(PREFIX) for v in environment if v.startswith(PREFIX) and v != CONFIG_VARIABLE]
+    strange = [name for name in given if name not in known and not name.startswith(("REPLICAS__", "VMA__", "POLICY__"))]
+    near = {name: _nearest(name, known) for name in strange}
+    return {PREFIX + name: PREFIX + meant for name, meant in near.items() if meant}
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    without_section = [variable for variable in known if variable.endswith(f"__{name}")]
+    return next(iter(without_section or get_close_matches(name, known, n=1, cutoff=0.8)), None)

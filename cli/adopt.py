@@ -130,8 +130,8 @@ def _table(title: str, names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> N
     table = Table(*names, title=title, title_justify="left", box=None, pad_edge=False)
     for row in rows:
         table.add_row(*map(str, row))
-    out.print(table if rows else f"{title}: none", markup=False)
+    out.print(table if rows else f"{title}: none")
 
 
 def _say(text: str) -> None:
-    out.print(text, markup=False, soft_wrap=True)
+    out.print(text, soft_wrap=True)

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from api.settings import VmaSettings
-from cli.common import database_errors, fail, load_settings, out
+from cli.common import database_errors, engine_at, fail, load_settings, out
 from fsm.facts import DEFAULT_APPLIANCE
 
 app = typer.Typer(help="The VMAs that jobs belong to: add, list, test, pause, resume, remove.", no_args_is_help=True)
@@ -133,12 +133,12 @@ def _all(database_url: str | None) -> list[Any]:
 
 
 def _write(database_url: str | None, work: Callable[..., Any]) -> Any:
-    from db.engine import make_engine, redacted  # noqa: PLC0415 # slow import
+    from db.engine import redacted  # noqa: PLC0415 # slow import
     from db.transactions import transact  # noqa: PLC0415
     from migrations.runner import require_current  # noqa: PLC0415
 
     url = load_settings(database_url=database_url).database_url
-    engine = make_engine(url)
+    engine = engine_at(url)
     with database_errors(redacted(url)):
         require_current(engine)
         return transact(engine, work)

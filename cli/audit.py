@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 from rich.table import Table
 
-from cli.common import database_errors, fail, load_settings, out, said
+from cli.common import database_errors, engine_at, fail, load_settings, out, said
 from fsm.guard import duration
 from fsm.policy import RecoveryPolicy
 from fsm.replay import Audit, Difference, led_to
@@ -35,15 +35,12 @@ def replay(
 ) -> None:
     """Which decisions would have come out differently under another policy, and why."""
     from db import past, views  # noqa: PLC0415 # slow import
-    from db.engine import DatabaseUrlError, make_engine, read, redacted  # noqa: PLC0415
+    from db.engine import read, redacted  # noqa: PLC0415
     from migrations.runner import require_schema  # noqa: PLC0415
 
     settings = load_settings(database_url=database_url)
     other, start = overridden(settings.policy, policy), _time(since)
-    try:
-        engine = make_engine(settings.database_url, read_only=True)
-    except DatabaseUrlError as error:
-        fail(str(error))
+    engine = engine_at(settings.database_url, read_only=True)
     with database_errors(redacted(settings.database_url)):
         require_schema(engine)
         with read(engine) as connection:
@@ -117,7 +114,7 @@ def _show(title: str, rows: Iterable[Row]) -> None:
     for job_id, at, was, would, because in rows:
         table.add_row(job_id, f"{at:%Y-%m-%d %H:%M:%S}Z", was, would, "\n".join(map(str, because)))
     if table.row_count:
-        out.print(table, markup=False)
+        out.print(table)
         out.print()
 
 
@@ -132,4 +129,4 @@ def _summary(audit: Audit, silences: int, ended: int) -> None:
 
 
 def _say(text: str) -> None:
-    out.print(text, markup=False, soft_wrap=True)
+    out.print(text, soft_wrap=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.common import fail, load_settings, out
+from cli.common import WIDTHS, fail, load_settings, out
 from fsm.guard import duration
 from fsm.policy import RecoveryPolicy
 from poller.poll_check import check_files
@@ -38,14 +38,14 @@ def _slowest(policy: RecoveryPolicy) -> float:
 def _show(report: Report, limit: int) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("at (UTC)", "wrong", "job", "what"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", min_width=WIDTHS.get(name))
     for finding in report.findings[:limit]:
         table.add_row(f"{finding.at:%Y-%m-%d %H:%M:%S}", finding.wrong, finding.job, finding.says)
     if report.findings:
         out.print(table)
     more = len(report.findings) - limit
     rest = f", {more} of them not shown (--limit)" if more > 0 else ""
-    out.print(f"{len(report.findings)} findings{rest}; {_seen(report)}", markup=False, soft_wrap=True)
+    out.print(f"{len(report.findings)} findings{rest}; {_seen(report)}", soft_wrap=True)
 
 
 def _seen(report: Report) -> str:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -11,15 +11,25 @@ from rich.console import Console
 
 from api.settings import Settings
 
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+WIDTHS: Final = {"job": 30}  # columns of a table: an id is of no use cut in two
 PLAIN_WIDTH = 200  # columns, where there is no terminal to ask
-out = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
-err = Console(stderr=True, highlight=False)
+_LITERAL: Final[Any] = {"highlight": False, "markup": False, "emoji": False}  # "[datastore1] web" is no markup
+out = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, **_LITERAL)
+err = Console(stderr=True, **_LITERAL)
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
     """Say what is wrong and leave."""
-    err.print(f"oma-fsm: {message}", markup=False, style="red", soft_wrap=True)
+    complain(message)
     raise typer.Exit(code)
+
+
+def complain(message: str) -> None:
+    """Say what is wrong."""
+    err.print(f"oma-fsm: {message}", style="red", soft_wrap=True)
 
 
 def load_settings(**given: object) -> Settings:
@@ -29,7 +39,7 @@ def load_settings(**given: object) -> Settings:
     except ValidationError as error:
         wrong = "\n  ".join(f"{_variable(e['loc'])}: {said(e['msg'])}{_given(e['input'])}" for e in error.errors())
         fail(f"settings are wrong; nothing was started\n  {wrong}")
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         fail(f"settings cannot be read: {error}")
 
 
@@ -51,6 +61,16 @@ def _given(value: object) -> str:
 
 def _variable(location: tuple[int | str, ...]) -> str:
     return "OMA_FSM_" + "__".join(str(part).upper() for part in location or ("*",))  # a rule over several of them
+
+
+def engine_at(url: str, *, read_only: bool = False) -> "Engine":
+    """An engine for a database; says why a URL cannot be opened, and leaves."""
+    from db.engine import DatabaseUrlError, make_engine  # noqa: PLC0415 # slow import
+
+    try:
+        return make_engine(url, read_only=read_only)
+    except DatabaseUrlError as error:
+        fail(str(error))
 
 
 @contextmanager

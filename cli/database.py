@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from api.settings import LONGEST_DAYS
 from cli import adopt
-from cli.common import database_errors, load_settings, out
+from cli.common import database_errors, engine_at, load_settings, out
 
 app = typer.Typer(help="Bring the database's schema up, down, or see where it is.", no_args_is_help=True)
 Url = Annotated[str | None, typer.Option("--database-url", help="Instead of the setting.")]
@@ -30,18 +31,18 @@ def downgrade_to(revision: str, database_url: Url = None) -> None:
 @app.command("current")
 def current_revision(database_url: Url = None) -> None:
     """The revision that the database is at and the one that this release wants; whether its guards are up."""
-    from db.engine import make_engine, redacted  # noqa: PLC0415 # slow import
+    from db.engine import redacted  # noqa: PLC0415 # slow import
     from migrations import runner  # noqa: PLC0415
 
     url = load_settings(database_url=database_url).database_url
-    engine = make_engine(url)
+    engine = engine_at(url)
     with database_errors(redacted(url)):
         have, want = runner.current(engine), runner.head()
         mode, differences = runner.guard_state(engine) if have == want else (None, [])
-    out.print(f"database {redacted(url)} is at {have or 'nothing (empty)'}; this release wants {want}", markup=False)
+    out.print(f"database {redacted(url)} is at {have or 'nothing (empty)'}; this release wants {want}")
     if mode is not None:
         state = f"{'; '.join(differences)}: run `oma-fsm db upgrade`" if differences else "as this release wants them"
-        out.print(f"guards ({mode}): {state}", markup=False, soft_wrap=True)
+        out.print(f"guards ({mode}): {state}", soft_wrap=True)
     if have != want or differences:
         raise typer.Exit(1)
 
@@ -49,50 +50,51 @@ def current_revision(database_url: Url = None) -> None:
 @app.command("lift-guards")
 def lift_guards(database_url: Url = None) -> None:
     """For a change by hand that the database refuses: take its guards down until the next `db upgrade`."""
-    from db.engine import make_engine, redacted  # noqa: PLC0415 # slow import
+    from db.engine import redacted  # noqa: PLC0415 # slow import
     from migrations import runner  # noqa: PLC0415
 
     url = load_settings(database_url=database_url).database_url
     with database_errors(redacted(url)):
-        lifted = runner.lift_guards(make_engine(url))
+        lifted = runner.lift_guards(engine_at(url))
     out.print(
         f"database {redacted(url)}: guards {'are' if lifted else 'were already'} down, any change is let through."
         " No service starts on it until `oma-fsm db upgrade` has put them up again.",
-        markup=False,
         soft_wrap=True,
     )
 
 
 @app.command("prune")
 def prune(
-    keep_days: Annotated[float | None, typer.Option(min=0, help="Instead of the setting keep_polls_days.")] = None,
+    keep_days: Annotated[
+        float | None, typer.Option(min=0, max=LONGEST_DAYS, help="Instead of the setting keep_polls_days.")
+    ] = None,
     database_url: Url = None,
 ) -> None:
     """Forget how ended jobs were polled and what they were refused. Transitions are never forgotten.
 
     The service does the same every hour.
     """
-    from db.engine import make_engine, redacted  # noqa: PLC0415 # slow import
+    from db.engine import redacted  # noqa: PLC0415 # slow import
     from db.store import Store  # noqa: PLC0415
     from migrations.runner import require_current  # noqa: PLC0415
 
     settings = load_settings(database_url=database_url)
     keep = timedelta(days=settings.keep_polls_days if keep_days is None else keep_days)
-    engine = make_engine(settings.database_url)
+    engine = engine_at(settings.database_url)
     with database_errors(redacted(settings.database_url)):
         require_current(engine)
         gone = Store(engine, settings.policy, keep).prune(datetime.now(UTC))
-    out.print(f"database {redacted(settings.database_url)}: {gone} rows forgotten", markup=False)
+    out.print(f"database {redacted(settings.database_url)}: {gone} rows forgotten")
 
 
 def _move(direction: str, revision: str, database_url: str | None) -> None:
-    from db.engine import make_engine, redacted  # noqa: PLC0415 # slow import
+    from db.engine import redacted  # noqa: PLC0415 # slow import
     from migrations import runner  # noqa: PLC0415
 
     url = load_settings(database_url=database_url).database_url
-    engine = make_engine(url)
+    engine = engine_at(url)
     with database_errors(redacted(url)):
         before = runner.current(engine)
         (runner.upgrade if direction == "upgrade" else runner.downgrade)(engine, revision)
         after = runner.current(engine)
-    out.print(f"database {redacted(url)}: {before or 'empty'} -> {after or 'empty'}", markup=False)
+    out.print(f"database {redacted(url)}: {before or 'empty'} -> {after or 'empty'}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import diagram_files
-from cli.common import database_errors, fail, load_settings, out
+from cli.common import database_errors, engine_at, fail, load_settings, out
 from fsm.render.formats import DEFAULT, FORMATS, UnknownFormatError, format_by_suffix, format_of
 from fsm.render.model import Diagram
 from fsm.render.png import PngError
@@ -76,7 +76,7 @@ def _deliver(shown: Diagram, form: str | None, file: Path | None) -> None:
         file.write_bytes(content)
         return
     try:
-        out.print(content.decode(), markup=False, end="", soft_wrap=True)
+        out.print(content.decode(), end="", soft_wrap=True)
     except UnicodeDecodeError:
         fail(f"{name} is a picture: name a file to write it to")
 
@@ -90,14 +90,11 @@ def _stored(job: str | None, database_url: str | None) -> Diagram:
 
 
 def _read(database_url: str | None, query: Any, *args: Any) -> Diagram:
-    from db.engine import DatabaseUrlError, make_engine, read, redacted  # noqa: PLC0415 # slow import
+    from db.engine import read, redacted  # noqa: PLC0415 # slow import
     from migrations.runner import require_current  # noqa: PLC0415
 
     url = load_settings(database_url=database_url).database_url
-    try:
-        engine = make_engine(url, read_only=True)
-    except DatabaseUrlError as error:
-        fail(str(error))
+    engine = engine_at(url, read_only=True)
     with database_errors(redacted(url)):
         require_current(engine)
         with read(engine) as connection:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.common import database_errors, load_settings, out
+from cli.common import database_errors, engine_at, load_settings, out
 
 
 def doctor(
@@ -17,12 +17,12 @@ def doctor(
 
     Only reads, unless told to repair. May run beside the service.
     """
-    from db.engine import make_engine, redacted  # noqa: PLC0415 # slow import
+    from db.engine import redacted  # noqa: PLC0415 # slow import
     from db.store import Store  # noqa: PLC0415
     from migrations import runner  # noqa: PLC0415
 
     settings = load_settings(database_url=database_url)
-    engine = make_engine(settings.database_url, read_only=not repair)
+    engine = engine_at(settings.database_url, read_only=not repair)
     with database_errors(redacted(settings.database_url)):
         runner.require_current(engine)
         store = Store(engine, settings.policy)
@@ -30,7 +30,7 @@ def doctor(
         left = store.examine()
         drift = runner.drift(engine)
     for finding in mended:
-        out.print(f"mended {finding.ailment} of {finding.subject}: {finding.says}", markup=False, soft_wrap=True)
+        out.print(f"mended {finding.ailment} of {finding.subject}: {finding.says}", soft_wrap=True)
     table = Table("what", "where", "is wrong", "mended by", box=None, pad_edge=False)
     for finding in left:
         table.add_row(finding.ailment, finding.subject, finding.says, "--repair" if finding.mend else "a person")

@@ -17,7 +17,7 @@ def deliver(text: str, file: Path | None, *, check: bool, command: str) -> None:
     if file is None:
         if check:
             fail("name the file to check")
-        out.print(text, markup=False, end="", soft_wrap=True)
+        out.print(text, end="", soft_wrap=True)
     elif not check:
         file.write_text(text, encoding="utf-8")
     elif lines := difference(text.encode(), file):
@@ -42,4 +42,4 @@ def difference(wanted: bytes, file: Path) -> list[str]:
 
 def say(text: str) -> None:
     """A line of output as it is."""
-    out.print(text, markup=False, soft_wrap=True)
+    out.print(text, soft_wrap=True)

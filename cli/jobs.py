@@ -6,11 +6,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from cli.common import database_errors, load_settings, out
+from cli.common import WIDTHS, database_errors, engine_at, load_settings, out
 from fsm.states import State
 
 app = typer.Typer(help="List jobs, or see one with its history.", no_args_is_help=True)
-_WIDTHS = {"job": 30}  # an id is of no use cut in two
 Url = Annotated[str | None, typer.Option("--database-url", help="Instead of the setting.")]
 
 
@@ -25,7 +24,7 @@ def list_jobs(
 
     table = Table(box=None, pad_edge=False)
     for name in ("job", "VM", "state", "ending", "%", "last answer", "reason"):
-        table.add_column(name, overflow="fold", min_width=_WIDTHS.get(name))
+        table.add_column(name, overflow="fold", min_width=WIDTHS.get(name))
     for row in _read(database_url, views.list_jobs, states=state or (), limit=limit):
         table.add_row(
             row["id"], row["source_vm_name"], row["status"], row["ending"] or "", f"{row['progress_percent'] or 0:.1f}",
@@ -51,11 +50,11 @@ def show_job(job_id: str, database_url: Url = None) -> None:
 
 
 def _read(database_url: str | None, query: Any, *args: Any, **kwargs: Any) -> Any:
-    from db.engine import make_engine, read, redacted  # noqa: PLC0415 # slow import
+    from db.engine import read, redacted  # noqa: PLC0415 # slow import
     from migrations.runner import require_schema  # noqa: PLC0415
 
     url = load_settings(database_url=database_url).database_url
-    engine = make_engine(url)
+    engine = engine_at(url, read_only=True)
     with database_errors(redacted(url)):
         require_schema(engine)
         with read(engine) as connection:
@@ -96,7 +95,7 @@ def _disks(rows: list[Mapping[str, Any]]) -> Table:
 def _history(rows: list[Mapping[str, Any]]) -> Table:
     table = Table(title="history", title_justify="left", box=None, pad_edge=False)
     for name in ("no.", "at", "event", "to", "ending", "rule", "asked by", "why"):
-        table.add_column(name, overflow="fold", min_width=_WIDTHS.get(name))
+        table.add_column(name, overflow="fold", min_width=WIDTHS.get(name))
     for row in rows:
         by = row["asked_by"] + (f" ({row['actor']})" if row["actor"] else "")
         table.add_row(

@@ -1,9 +1,12 @@
 """The command oma-fsm."""
 
+import os
+import sys
 from typing import Annotated
 
 import typer
 
+from api.settings import misspelt
 from cli import (
     appliances,
     audit,
@@ -19,7 +22,7 @@ from cli import (
     settings,
     spec,
 )
-from cli.common import fail
+from cli.common import complain, fail
 
 app = typer.Typer(
     name="oma-fsm",
@@ -41,6 +44,13 @@ app.command("doctor")(doctor.doctor)
 app.command("recover")(recovery.recover)
 app.command("polling")(polling.polling)
 app.command("replicas")(replicas.replicas)
+
+
+@app.callback()
+def look_at_environment() -> None:
+    """A misspelt variable is not read: without a word the service would run on a default."""
+    for variable, meant in misspelt(os.environ).items():
+        complain(f"{variable} is no setting and is not read; did you mean {meant}?")
 
 
 @app.command("simulate-vma")
@@ -85,7 +95,8 @@ def main() -> None:
     try:
         app()
     except (ConnectionError, FileNotFoundError, PermissionError) as error:
-        fail(str(error))
+        complain(str(error))  # not `fail`: nobody is left to turn its exception into a status
+        sys.exit(2)
 
 
 if __name__ == "__main__":

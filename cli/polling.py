@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from cli.common import out
+from cli.common import WIDTHS, out
 from cli.service_client import Service, service_at
 
 
@@ -25,43 +25,41 @@ def polling(
 def _show_all(status: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("job", "VM", "state", "last answer", "next", "errors", "polls", "answered"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", min_width=WIDTHS.get(name))
     for job in status["jobs"]:
-        table.add_row(job["job_id"], job["vm_name"], job["state"] + (" (watched)" if job["watched"] else ""),
-                      _time(job["last_poll_at"]), _time(job["next_due_at"]) if _asked(job) else "NOT POLLED",
+        state = (job["state"] or "(none)") + (" (watched)" if job["watched"] else "")
+        table.add_row(job["job_id"], job["vm_name"], state,
+                      _time(job["last_poll_at"]), _time(job["next_due_at"]) if job["polled"] else "NOT POLLED",
                       str(job["consecutive_errors"]), str(job["total_polls"]), _rate(job["success_rate"]))  # fmt: skip
     if status["jobs"]:
         out.print(table)
     vma, monitor = status["vma"], status["monitor"]
     health = {None: "not asked yet", True: "answers", False: f"does not answer: {vma['last_error']}"}[vma["healthy"]]
-    out.print(f"{status['total']} jobs to be polled, {status['scheduled_in_this_process']} scheduled; VMA {health};"
+    here = status["scheduled_in_this_process"]
+    out.print(f"{status['total']} jobs to be polled, {here} scheduled here; VMA {health};"
               f" {monitor['polling_restarted']} put back by the monitor, drift {monitor['drift']}",
-              markup=False, soft_wrap=True)  # fmt: skip
+              soft_wrap=True)  # fmt: skip
 
 
 def _show_one(job: dict[str, Any]) -> None:
-    polled, error = "polled" if _asked(job) else "NOT POLLED", job["last_error"] or ""
+    polled, error = "polled" if job["polled"] else "NOT POLLED", job["last_error"] or ""
     out.print(
         f"{job['job_id']} ({job['vm_name']}): {job['state']}, {polled}; {job['total_polls']} polls,"
         f" {_rate(job['success_rate'])} answered, {job['consecutive_errors']} errors in a row {error}",
-        markup=False, soft_wrap=True,
+        soft_wrap=True,
     )  # fmt: skip
     for condition in job["conditions"]:
         if condition["reason"]:
-            out.print(f"{condition['name']}: {condition['reason']}. {condition['advice']}", markup=False)
+            out.print(f"{condition['name']}: {condition['reason']}. {condition['advice']}")
     table = Table(box=None, pad_edge=False)
     for name in ("at", "VMA said", "%", "bytes", "MiB/s", "error"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", min_width=WIDTHS.get(name))
     for poll in job["history"]:
         percent = "" if poll["percent"] is None else f"{poll['percent']:.1f}"
         rate = "" if poll["throughput_mib_s"] is None else f"{poll['throughput_mib_s']:.1f}"
         table.add_row(_time(poll["at"]), poll["verdict"], percent, str(poll["bytes_transferred"] or ""), rate,
                       poll["error"] or "")  # fmt: skip
     out.print(table)
-
-
-def _asked(job: dict[str, Any]) -> bool:
-    return bool(job["is_active"] and job["scheduled_in_this_process"])
 
 
 def _time(value: str | None) -> str:

@@ -7,7 +7,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cli.common import out
+from cli.common import WIDTHS, out
 from cli.service_client import Service, ServiceClient, service_at
 
 LOOK_EVERY: Final = 0.2  # seconds
@@ -47,7 +47,7 @@ def _watch(api: ServiceClient, run_id: int, jobs: int) -> dict[str, Any]:
 def _show_rehearsal(rehearsed: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("job", "state", "VMA says", "would", "rule"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", min_width=WIDTHS.get(name))
     for item in rehearsed["items"]:
         ending = f" ({item['ending']})" if item["ending"] else ""
         would = f"become {item['to_state']}{ending}" if item["outcome"] == "moved" else "stay"

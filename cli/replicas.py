@@ -7,7 +7,7 @@ from uuid import uuid4
 import typer
 from rich.table import Table
 
-from cli.common import database_errors, load_settings, out
+from cli.common import database_errors, engine_at, load_settings, out
 
 
 def replicas(
@@ -15,12 +15,12 @@ def replicas(
 ) -> None:
     """The processes that serve the database, and those that died serving it. Only reads."""
     from db import roster  # noqa: PLC0415 # slow import
-    from db.engine import make_engine, read, redacted  # noqa: PLC0415
+    from db.engine import read, redacted  # noqa: PLC0415
     from db.members import group_of  # noqa: PLC0415
     from migrations.runner import require_current  # noqa: PLC0415
 
     settings = load_settings(database_url=database_url)
-    engine = make_engine(settings.database_url, read_only=True)
+    engine = engine_at(settings.database_url, read_only=True)
     with database_errors(redacted(settings.database_url)):
         require_current(engine)
         with read(engine) as connection:

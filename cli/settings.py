@@ -21,7 +21,7 @@ def show(
     """Every setting: its environment variable, its value, its meaning."""
     settings = load_settings()
     if toml:
-        out.print("\n".join(_toml(settings)), markup=False)
+        out.print("\n".join(_toml(settings)))
         return
     rows = [("OMA_FSM_" + "__".join(path).upper(), _written(v), meaning) for path, v, meaning in walk(settings)]
     table = Table(box=None, header_style="bold", pad_edge=False)

@@ -3,20 +3,17 @@
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from cli.common import database_errors, err, fail, load_settings, out
+from cli.common import database_errors, engine_at, err, fail, load_settings, out
 from cli.generated import Check, File, deliver
 from fsm.checks import check as all_findings
 from fsm.render.markdown import page as machine_page
 from fsm.snapshot import Snapshot, SnapshotError, diff, removed_states, require_snapshot, snapshot
 from fsm.spec import EDGES, Edge, spec_hash
 from fsm.states import Event, State
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
 
 app = typer.Typer(help="The specification: check, show, compare, document it.", no_args_is_help=True)
 Url = Annotated[str | None, typer.Option("--database-url", help="Instead of the setting.")]
@@ -74,7 +71,7 @@ def page(file: File = None, check: Check = False) -> None:
 
 
 def _say(text: str) -> None:
-    out.print(text, markup=False, soft_wrap=True)
+    out.print(text, soft_wrap=True)
 
 
 def _line(edge: Edge) -> str:
@@ -103,17 +100,8 @@ def _kept(spec_hash: str, database_url: str | None) -> Snapshot:
     from db.engine import read, redacted  # noqa: PLC0415
 
     url = load_settings(database_url=database_url).database_url
-    with database_errors(redacted(url)), read(_engine(url)) as connection:
+    with database_errors(redacted(url)), read(engine_at(url, read_only=True)) as connection:
         return require_snapshot(specs.kept(connection, spec_hash))
-
-
-def _engine(url: str) -> "Engine":
-    from db.engine import DatabaseUrlError, make_engine  # noqa: PLC0415 # slow import
-
-    try:
-        return make_engine(url, read_only=True)
-    except DatabaseUrlError as error:
-        fail(str(error))
 
 
 def _stranded(states: tuple[str, ...], database_url: str | None) -> bool:
@@ -136,6 +124,6 @@ def _rows_in(states: tuple[str, ...], url: str) -> dict[str, int]:
         with read(make_engine(url, read_only=True)) as connection:
             found = specs.rows_in(connection, states)
     except (DatabaseUrlError, DBAPIError):
-        err.print(f"no database at hand ({redacted(url)}): how many jobs stand there is not known", markup=False)
+        err.print(f"no database at hand ({redacted(url)}): how many jobs stand there is not known")
         return {}
     return {state: found.get(state, 0) for state in states}

@@ -14,6 +14,7 @@ from db import contexts, polling
 from db.bulk import update_many
 from db.foreign import FOREIGN
 from db.load import CHUNK, load
+from db.recall import touch
 from db.tables import CONTEXTS, HISTORY, JOBS, POLLING
 from fsm.states import ACTIVE, ENDED
 
@@ -126,6 +127,7 @@ def _switch(job_id: str, connection: Connection, now: datetime) -> None:
     loaded = load(connection, [job_id], lock=True).get(job_id)
     if loaded is not None:
         (polling.start if loaded.facts.polled else polling.stop)(connection, [job_id], now)
+        touch(connection, [job_id])
 
 
 # --- contexts ------------------------------------------------------------------------------------------

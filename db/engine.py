@@ -1,5 +1,6 @@
 """Engines: one way to open SQLite, PostgreSQL and MariaDB, and the two kinds of transaction."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,10 @@ from db.types import decoded, encoded
 
 BUSY_TIMEOUT: Final = 10  # seconds that a writer on SQLite waits for another
 CONNECT_TIMEOUT: Final = 10  # seconds
+# A server whose host vanished says nothing, and by the system's own limits a thread would wait for it for hours.
+VANISHED: Final = 30  # seconds; one that is slow but there is waited for
+PROBED_AFTER: Final = 10  # seconds of silence
+PROBE_EVERY: Final = 5  # seconds
 DRIVERS: Final = {
     "sqlite": "sqlite+pysqlite",
     "postgres": "postgresql+psycopg",
@@ -28,7 +33,21 @@ _WRITES: Final = "oma_fsm_writes"
 _MARIADB_SESSION: Final = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')"
 
 JSON: Final[dict[str, Any]] = {"json_serializer": encoded, "json_deserializer": decoded}
-_POSTGRESQL_ARGUMENTS: Final = {"connect_timeout": CONNECT_TIMEOUT, "application_name": "oma-fsm"}
+_PROBES: Final = (VANISHED - PROBED_AFTER) // PROBE_EVERY
+_POSTGRESQL_ARGUMENTS: Final = {
+    "connect_timeout": CONNECT_TIMEOUT,
+    "application_name": "oma-fsm",
+    "tcp_user_timeout": VANISHED * 1000,
+    "keepalives_idle": PROBED_AFTER,
+    "keepalives_interval": PROBE_EVERY,
+    "keepalives_count": _PROBES,
+}
+_PYMYSQL_PROBES: Final = {  # by the names of the options, which not every system has
+    "TCP_KEEPIDLE": PROBED_AFTER,
+    "TCP_KEEPINTVL": PROBE_EVERY,
+    "TCP_KEEPCNT": _PROBES,
+    "TCP_USER_TIMEOUT": VANISHED * 1000,
+}
 
 
 class DatabaseUrlError(ValueError):
@@ -142,7 +161,7 @@ def _server(url: URL, *, read_only: bool) -> Engine:
     options = {"postgresql_readonly": read_only} if postgres else {}
     arguments = _POSTGRESQL_ARGUMENTS if postgres else _mariadb_arguments(read_only=read_only)
     try:
-        return create_engine(
+        engine = create_engine(
             url,
             connect_args=arguments,
             execution_options=options,
@@ -155,6 +174,20 @@ def _server(url: URL, *, read_only: bool) -> Engine:
         raise DatabaseUrlError(
             f"{redacted(url)}: the driver is not installed ({error}): pip install 'oma-fsm[{extra}]'"
         ) from error
+    if not postgres:
+        event.listen(engine, "connect", _probed)
+    return engine
+
+
+def _probed(connection: Any, _record: Any) -> None:
+    """PyMySQL has no option for it, and its limits of time would end slow statements too."""
+    to_server: socket.socket = connection._sock
+    if to_server.family == socket.AF_UNIX:
+        return
+    to_server.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _PYMYSQL_PROBES.items():
+        if (option := getattr(socket, name, None)) is not None:
+            to_server.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _mariadb_arguments(*, read_only: bool) -> dict[str, Any]:

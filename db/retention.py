@@ -15,14 +15,26 @@ JOBS_AT_ONCE: Final = 20  # per transaction, where each may have as many rows to
 
 
 def bound(connection: Connection, table: Table, keep: int) -> int:
-    """Drop the oldest rows of some jobs that have more than `keep`; returns how many rows went, 0 when none have."""
+    """Drop the oldest rows of some jobs that have more than `keep`; returns how many rows went, 0 when none have.
+
+    The first poll at which something had been transferred is among the kept: by it no half-copied VM is offered for
+    failover.
+    """
     long = select(table.c.job_id).group_by(table.c.job_id).having(func.count() > keep).limit(JOBS_AT_ONCE)
     dropped = 0
     for job_id in connection.scalars(long).all():
         newest = select(table.c.id).where(table.c.job_id == job_id).order_by(table.c.id.desc())
-        last = connection.scalar(newest.offset(keep).limit(1))
-        dropped += connection.execute(delete(table).where(table.c.job_id == job_id, table.c.id <= last)).rowcount
+        last = int(connection.scalar(newest.offset(keep - 1).limit(1)) or 0)
+        spared = min(last, _first_transfer(connection, job_id) or last) if table is POLLS else last
+        old = (table.c.job_id == job_id) & (table.c.id <= last) & (table.c.id != spared)
+        dropped += connection.execute(delete(table).where(old)).rowcount
     return dropped
+
+
+def _first_transfer(connection: Connection, job_id: str) -> int | None:
+    something = (POLLS.c.bytes_transferred > 0) | (POLLS.c.percent > 0)
+    found: int | None = connection.scalar(select(func.min(POLLS.c.id)).where(POLLS.c.job_id == job_id, something))
+    return found
 
 
 def forget(connection: Connection, table: Table, before: datetime, batch: int = BATCH) -> int:

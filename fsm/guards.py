@@ -224,11 +224,16 @@ not_garbled_too_long: Final = negation(
 
 # --- who asks ------------------------------------------------------------------------------------
 
+
+def _named(s: Situation) -> str:
+    return (s.asked.actor or "").strip()
+
+
 by_operator: Final = Guard(
     "by_operator",
     "an operator, by name",
-    lambda s: s.asked.by is Asker.OPERATOR and bool(s.asked.actor),
-    lambda s: Sight(f"{s.asked.by} {s.asked.actor or '(no name)'}", "an operator, by name"),
+    lambda s: s.asked.by is Asker.OPERATOR and bool(_named(s)),
+    lambda s: Sight(f"{s.asked.by} {_named(s) or '(no name)'}", "an operator, by name"),
 )
 by_workflow: Final = Guard(
     "by_workflow",

@@ -31,10 +31,12 @@ class Appliances:
         """AccessError if the default appliance cannot be asked as configured."""
         default.check(DEFAULT_APPLIANCE, hosts)
         self._engine, self._fleet, self._default = engine, fleet, default
+        self._turn = asyncio.Lock()
 
     async def look(self) -> None:
         """Take over what changed in the database."""
-        self._fleet.set(await asyncio.to_thread(self._read))
+        async with self._turn:  # what was read later is set later
+            self._fleet.set(await asyncio.to_thread(self._read))
 
     async def pause(self, name: str, *, paused: bool) -> int:
         """Ask nothing of an appliance, or ask again, from now on; how many jobs wait for it. NotFoundError."""

@@ -235,8 +235,11 @@ class Poller:
 
     def _settle(self, answer: Answer, applied: Applied | None, *, away: bool) -> None:
         self._unsettled.discard(answer.job_id)
+        # If this one came beside the schedule, the job's own question is still to come, and says when it is asked next.
+        beside = answer.job_id in self._asking or answer.job_id in self._reading
         if applied is None:
-            self._came_to_nothing(answer, away=away)
+            if not beside:
+                self._came_to_nothing(answer, away=away)
             return
         self._vain.pop(answer.job_id, None)
         decision = applied.decision
@@ -244,7 +247,7 @@ class Poller:
         report(decision)
         if applied.next_due_at is None or self.guests.leaves(answer.job_id):
             self.drop(answer.job_id)
-        elif answer.job_id not in self._asking:  # it is if this one came beside the schedule: its own is still to come
+        elif not beside:
             waited = max(decision.at - answer.evidence.observed_at, ZERO).total_seconds()  # to be written
             pause = (applied.next_due_at - decision.at).total_seconds()
             self._done(answer.job_id, max(self._spread(answer, pause, waited) - waited, 0.0))

@@ -14,6 +14,8 @@ from fsm.states import Asker, Ending, Verdict
 from poller.poller import Poller
 
 log = structlog.get_logger(__name__)
+RECORD_AGAIN = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # seconds until a run's record is tried again; then it is given up
+LAST_RECORD = 1.0  # seconds that a record under way may take when we stop
 
 
 class RecoveryRunningError(Exception):
@@ -79,13 +81,13 @@ class Recovery:
         """
         if self.run is not None:
             raise RecoveryRunningError(self.run.run_id)
-        self.finished.clear()
         self.run = Run(0, asked, self._poller.observer.now(), set())  # holds the place while the database is asked
         try:
             run = await self._open(asked)
         except BaseException:
             self.run = None
             raise
+        self.finished.clear()
         self.run = run
         log.info("Recovery started", run_id=run.run_id, jobs=run.total, asked_by=asked.by)
         for job_id in sorted(run.waiting):
@@ -133,17 +135,30 @@ class Recovery:
         task.add_done_callback(self._recording.discard)
         self.finished.set()
 
-    async def _record(self, run: Run, finished: datetime | None) -> None:
+    async def _record(self, run: Run, finished: datetime) -> None:
+        """Who watches the run waits for its record."""
+        for pause in RECORD_AGAIN:
+            if await self._recorded(run, finished):
+                return
+            await asyncio.sleep(pause)
+        await self._recorded(run, finished)
+
+    async def _recorded(self, run: Run, finished: datetime | None) -> bool:
         try:
             await asyncio.to_thread(
                 self._store.note_run, run.run_id, run.looked_at, dict(run.outcomes), run.seconds_to_answer, finished
             )
         except Exception as error:  # the run itself succeeded; only its record is missing
             log.error("recovery run could not be recorded", run_id=run.run_id, why=str(error)[:300])
+            return False
+        return True
 
     async def flush(self) -> None:
-        """Record an unfinished run before we stop, and wait for the records under way."""
+        """Record an unfinished run before we stop, and wait for the records under way, but not for another try."""
         if self.run is not None:
-            await self._record(self.run, None)
+            await self._recorded(self.run, None)
         if self._recording:
-            await asyncio.wait(set(self._recording))
+            _, late = await asyncio.wait(set(self._recording), timeout=LAST_RECORD)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from api_stage import JOBS, Stage
 from sqlalchemy import select
 
@@ -44,10 +45,11 @@ def test_a_change_id_is_the_proof_of_a_copy_and_told_twice_it_is_one(play: Play)
     play(story)
 
 
-def test_an_empty_previous_change_id_means_a_full_copy(play: Play) -> None:
+@pytest.mark.parametrize("previous", ["", None])
+def test_an_empty_previous_change_id_means_a_full_copy(play: Play, previous: str | None) -> None:
     async def story(on: Stage) -> None:
         job_id = await on.create()
-        told = {"change_id": "52/4", "disk_id": "disk-2000", "previous_change_id": ""}
+        told = {"change_id": "52/4", "disk_id": "disk-2000", "previous_change_id": previous}
         await on.post(f"{JOBS}/{job_id}/changeid", told)
         (proof,) = _proofs(on)
         assert (proof["previous_change_id"], proof["sync_type"]) == (None, "full")

@@ -50,6 +50,23 @@ def test_if_the_vma_cannot_be_asked_the_new_job_is_refused_with_the_reason(play:
     play(story, **AT_ONCE)
 
 
+def test_a_paused_appliance_is_not_asked_about_the_last_copy_and_the_new_job_is_refused(play: Play) -> None:
+    """It may just have been restarted, and know nothing of a copy that runs."""
+
+    async def story(on: Stage) -> None:
+        old = await on.inferred_end()
+        await on.post(f"{API}/appliances/default/pause")
+        on.vma.asked.clear()
+        refused = await on.post(JOBS, new_job(), 409)
+        assert on.vma.asked == []
+        assert [guard["observed"] for guard in refused["failed_guards"]] == [f"{old} is not asked"]
+        assert (await on.job(old))["watched"] is True
+        await on.post(f"{API}/appliances/default/resume")
+        await on.create()
+
+    play(story, **AT_ONCE)
+
+
 def test_if_the_last_copy_is_gone_the_new_job_is_made_and_the_watch_ends(play: Play) -> None:
     async def story(on: Stage) -> None:
         old = await on.inferred_end()

@@ -3,10 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from api_stage import ANNA, API, AT_ONCE, Stage
+from typer.testing import CliRunner
 
+from cli.common import out
+from cli.main import app
+from cli.service_client import ServiceClient
 from db.engine import write
 from db.tables import POLLING
+from poller.ownership import SoleOwnership
 
 Play = Callable[..., None]
 STATUS = f"{API}/vma-polling/status"
@@ -49,6 +55,7 @@ def test_a_polled_job_is_shown_with_age_errors_and_rates(play: Play) -> None:
         (job,) = status["jobs"]
         assert job == {
             "job_id": job_id, "vm_name": "web-01", "state": "replicating", "watched": False, "job_age_seconds": 90.2,
+            "polled": True,
             "is_active": True, "scheduled_in_this_process": True, "started_polling_at": "2026-03-02T12:00:00Z",
             "last_poll_at": "2026-03-02T12:00:00Z", "next_due_at": "2026-03-02T12:00:05Z", "consecutive_errors": 1,
             "last_error": "refused", "last_verdict": "running", "total_polls": 3, "successful_polls": 2,
@@ -101,6 +108,31 @@ def test_the_list_is_paged_and_counts_all_pages(play: Play) -> None:
         assert status["active_count"] == 3
 
     play(story)
+
+
+def test_a_job_that_another_replica_asks_about_is_polled(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or each of two replicas would show half of the jobs as polled by nobody."""
+
+    async def story(on: Stage) -> None:
+        job_id = await on.running()
+        on.service.polling.poller.drop(job_id)
+        for elsewhere in (False, True):
+            monkeypatch.setattr(SoleOwnership, "elsewhere", lambda _self, _job_id, so=elsewhere: so)
+            (job,) = (await on.get(STATUS))["jobs"]
+            one = await on.get(f"{API}/vma-polling/jobs/{job_id}")
+            shown = run_command(monkeypatch, {"vma-polling/status": await on.get(STATUS)})
+            assert job_id in shown, "an id is of no use cut in two"
+            assert (job["polled"], one["polled"], "NOT POLLED" in shown) == (elsewhere, elsewhere, not elsewhere)
+            assert (job["scheduled_in_this_process"], one["scheduled_in_this_process"]) == (False, False)
+
+    play(story)
+
+
+def run_command(monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any]) -> str:
+    """What `oma-fsm polling` makes of them on a terminal of 80 columns."""
+    monkeypatch.setattr(out, "_width", 80)
+    monkeypatch.setattr(ServiceClient, "get", lambda _self, path, **_query: answers[path.strip("/")])
+    return CliRunner().invoke(app, ["polling"]).output
 
 
 def test_a_job_that_fell_out_of_the_schedule_shows_and_so_does_the_monitor_that_puts_it_back(play: Play) -> None:

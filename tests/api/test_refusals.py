@@ -112,10 +112,12 @@ def test_fail_wants_a_reason_and_names_that_guard_once(play: Play) -> None:
     play(story)
 
 
-def test_an_operator_without_a_name_is_none(play: Play) -> None:
+@pytest.mark.parametrize("actor", [None, "  "])
+def test_an_operator_without_a_name_is_none(play: Play, actor: str | None) -> None:
     async def story(on: Stage) -> None:
         job_id = await on.create()
-        refused = await on.fire(job_id, "complete", {"asked_by": "operator", "reason": "it is done"}, 409)
+        told = {"asked_by": "operator", "actor": actor, "reason": "it is done"}
+        refused = await on.fire(job_id, "complete", told, 409)
         assert _guards(refused) == ["by_operator"]
 
     play(story)

@@ -1,15 +1,13 @@
 """The commands as an operator uses them, without a running service."""
 
-import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from api.settings import Settings
+from cli import main
 from cli.main import app
-from cli.settings import walk
 from db.engine import make_engine
 from db.jobs import NewDisk, NewJob
 from db.store import Store
@@ -97,6 +95,22 @@ def test_jobs_show_tells_who_decided_what_and_why(job_id: str) -> None:
     assert "none yet" in shown, "the disk has no volume"
 
 
+def test_brackets_in_names_and_reasons_are_shown_as_they_are(url: str) -> None:
+    """VMware puts the datastore in brackets, and people write [ticket 5]."""
+    engine = make_engine(url)
+    runner.upgrade(engine)
+    store = Store(engine, DEFAULT_POLICY)
+    new = NewJob("web [prod] [/x] :warning:", "vm-102", "[datastore1] web/web.vmx", "vcenter")
+    odd = store.create(new, NOW, asked=Asked(), asked_about={}).after.job_id
+    store.fire(odd, Event.FAIL, NOW, asked=Asked(Asker.OPERATOR, "jane", "see [ticket 5] [/i]"))
+    engine.dispose()
+    listed, shown = run("jobs", "list"), run("jobs", "show", odd)
+    assert (listed.exit_code, shown.exit_code) == (0, 0)
+    assert "web [prod] [/x] :warning:" in listed.output
+    assert "web [prod] [/x] :warning: ([datastore1] web/web.vmx)" in shown.output
+    assert "see [ticket 5] [/i]" in shown.output
+
+
 def test_an_unknown_job_is_a_message_and_not_a_traceback(url: str, job_id: str) -> None:
     refused = run("jobs", "show", "job-nobody")
     assert (refused.exit_code, "no job 'job-nobody'" in refused.output) == (2, True)
@@ -109,69 +123,17 @@ def test_a_database_that_is_away_is_a_message_and_not_a_traceback(monkeypatch: p
     assert "secret" not in refused.output
 
 
-def test_settings_documents_every_setting_that_code_reads(url: str) -> None:
-    shown = run("settings").output
-    variables = ["OMA_FSM_" + "__".join(path).upper() for path, _, _ in walk(Settings())]
-    assert len(variables) > 30
-    assert [name for name in variables if name not in shown] == []
-    assert all(meaning for _, _, meaning in walk(Settings())), "each has its meaning"
-
-
-def test_the_printed_settings_file_gives_the_same_settings(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMA_FSM_POLICY__UNREACHABLE_AFTER", "20m")
-    monkeypatch.setenv("OMA_FSM_VMA__HOSTS", '["vma-*.example", "localhost"]')
-    printed = run("settings", "--toml").output
-    before = Settings()
-    Path("oma-fsm.toml").write_text(printed)
-    monkeypatch.delenv("OMA_FSM_POLICY__UNREACHABLE_AFTER")
-    monkeypatch.delenv("OMA_FSM_VMA__HOSTS")
-    assert tomllib.loads(printed)["policy"]["unreachable_after"] == "20m"
-    assert Settings() == before
-
-
-def test_the_environment_wins_over_the_file(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("oma-fsm.toml").write_text("port = 1234\n[policy]\ninference_answers = 5\n")
-    monkeypatch.setenv("OMA_FSM_PORT", "4321")
-    settings = Settings()
-    assert (settings.port, settings.policy.inference_answers) == (4321, 5)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("OMA_FSM_PORT", "much"),
-        ("OMA_FSM_POLICY__POLL_INTERVAL", "-1s"),
-        ("OMA_FSM_DATABASE_URL", "oracle://x"),
-        ("OMA_FSM_VMA__URL", "file:///etc/passwd"),
-    ],
-)
-def test_a_wrong_setting_is_named(url: str, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    monkeypatch.setenv(name, value)
-    refused = run("settings")
-    assert (refused.exit_code, name in refused.output) == (2, True)
-
-
-def test_replicas_that_cannot_work_with_the_database_are_refused_with_the_reason(
-    url: str, monkeypatch: pytest.MonkeyPatch
+def test_what_the_system_refuses_ends_the_command_with_a_message(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("OMA_FSM_REPLICAS__MODE", "database")
-    refused = run("serve")
-    assert refused.exit_code == 2
-    assert "replicas.mode = database needs PostgreSQL or MariaDB" in " ".join(refused.output.split())
+    def refuse() -> None:
+        raise PermissionError(13, "Permission denied", "/etc/oma-fsm/vma.token")
 
-
-def test_settings_that_contradict_each_other_are_both_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMA_FSM_POLICY__POLL_INTERVAL", "1s")
-    refused = run("settings").output
-    assert "poll_interval_near_end" in refused
-    assert "must not exceed poll_interval" in refused
-    assert len(refused) < 400, "the whole policy is not spilled out"
-
-
-def test_a_named_settings_file_that_is_not_there_is_an_error(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMA_FSM_CONFIG", "/nowhere/oma-fsm.toml")
-    refused = run("settings")
-    assert (refused.exit_code, "/nowhere/oma-fsm.toml" in refused.output) == (2, True)
+    monkeypatch.setattr(main, "app", refuse)
+    with pytest.raises(SystemExit) as left:
+        main.main()
+    assert left.value.code == 2
+    assert "Permission denied: '/etc/oma-fsm/vma.token'" in capsys.readouterr().err
 
 
 def test_a_wrong_url_is_shown_without_its_password(url: str) -> None:
@@ -179,6 +141,29 @@ def test_a_wrong_url_is_shown_without_its_password(url: str) -> None:
     assert refused.exit_code == 2
     assert "oracle://oma:***@db.example/oma" in refused.output
     assert "hunter2" not in refused.output
+
+
+COMMANDS_OF_A_DATABASE = (
+    ("jobs", "list"), ("jobs", "show", "job-1"), ("doctor",), ("replicas",), ("appliances", "list"), ("db", "current"),
+    ("db", "upgrade"), ("db", "lift-guards"), ("db", "prune"), ("diagram", "--fleet"), ("spec", "diff", "0123456789ab"),
+    ("audit", "replay", "--policy", "unreachable_after=20m"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS_OF_A_DATABASE, ids=" ".join)
+def test_a_database_that_cannot_be_opened_as_written_is_a_message_of_every_command(
+    url: str, command: tuple[str, ...]
+) -> None:
+    refused = run(*command, "--database-url", "postgresql://oma:hunter@2@db.example/oma")
+    assert refused.exit_code == 2
+    assert "in a password @ must be written as %40" in refused.output.replace("\n", " ")
+    assert "hunter" not in refused.output
+
+
+def test_looking_at_jobs_makes_no_database_where_there_is_none(tmp_path: Path, url: str) -> None:
+    refused = run("jobs", "list", "--database-url", f"sqlite:///{tmp_path}/mistyped/jobs.db")
+    assert (refused.exit_code, "no such database" in refused.output) == (2, True)
+    assert not (tmp_path / "mistyped").exists()
 
 
 def test_a_schema_of_another_release_is_a_message(job_id: str, url: str) -> None:

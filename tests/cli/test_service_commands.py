@@ -51,7 +51,7 @@ def test_polling_is_shown_of_all_and_of_one(service: tuple[str, str]) -> None:
     shown = run("polling", "--service", url)
     assert shown.exit_code == 0, shown.output
     assert any(line.startswith(job_id) and "NOT POLLED" not in line for line in shown.output.splitlines())
-    assert "1 jobs to be polled, 1 scheduled; VMA answers" in shown.output
+    assert "1 jobs to be polled, 1 scheduled here; VMA answers" in shown.output
     one = run("polling", job_id, "--service", url)
     assert (one.exit_code, f"{job_id} (web-01): replicating, polled" in one.output) == (0, True), one.output
     assert "running" in one.output

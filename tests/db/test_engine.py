@@ -1,5 +1,7 @@
 """How databases are opened, and what a transaction promises on each of them."""
 
+import os
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -43,6 +45,22 @@ def test_a_session_is_set_up_as_the_rules_need_it(kind: str, engine: Engine) -> 
     with read(engine) as connection:
         found = {query: connection.scalar(text(query)) for query in SETTINGS[kind]}
     assert found == SETTINGS[kind]
+
+
+OF_TCP = {"TCP_USER_TIMEOUT": 30_000, "TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
+
+
+def test_a_server_whose_host_vanished_is_given_up_after_half_a_minute(kind: str, engine: Engine) -> None:
+    """By the system's own limits a thread that waits for its answer waits for hours, and polling with it."""
+    if kind == "sqlite":
+        return
+    with read(engine) as connection:
+        driver: Any = connection.connection.driver_connection
+        end = driver if kind == "postgresql" else driver._sock
+        with socket.socket(fileno=os.dup(end.fileno())) as to_server:
+            assert to_server.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            found = {name: to_server.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in OF_TCP}
+    assert found == OF_TCP
 
 
 def test_a_write_is_there_afterwards(migrated: Engine) -> None:

@@ -125,12 +125,18 @@ def _renumbered(vm: Vm) -> None:
         put(vm.store, JOBS, {"id": vm.job_id}, version=7)
 
 
+def _mended(vm: Vm) -> None:
+    _switched_off(vm)
+    vm.store.repair(vm.wait(seconds=7).now)
+
+
 def _forgotten(vm: Vm) -> None:
     vm.lose(done=2 * MIB)
 
 
 CHANGES: list[Callable[[Vm], None]] = [
     _volume, _proof, _answer, _move, _stay, _polled_anew, _switched_off, _forgotten, _counted, _restated, _renumbered,
+    _mended,
 ]  # fmt: skip
 
 

@@ -41,6 +41,20 @@ def test_the_newest_rows_of_each_job_are_kept(own_store: Store, table: Table) ->
     assert own_store.prune(NOW) == 0
 
 
+def test_that_something_was_transferred_is_not_forgotten_however_often_a_job_is_heard_of(own_store: Store) -> None:
+    """Its copy began anew and came to nothing: what it overwrote before must not be offered for failover."""
+    vm = Vm(own_store).complete().wait(hours=1).replicate()
+    for done in (MIB, 0):
+        vm.wait(seconds=5).hear("running", done=done)
+    assert vm.row["bytes_transferred"] == 0
+    put_rows(vm, POLLS, retention.KEPT[POLLS] + 20)
+    own_store.prune(NOW)
+    assert left(vm, POLLS) == retention.KEPT[POLLS]
+    assert own_store.prune(NOW) == 0
+    vm.hear("failed")
+    assert vm.context["current_status"] == "failed"
+
+
 def test_jobs_are_bounded_a_few_at_a_time_until_all_are(own_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "JOBS_AT_ONCE", 2)
     busy = [Vm(own_store).replicate() for _ in range(5)]

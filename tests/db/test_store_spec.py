@@ -190,7 +190,8 @@ def test_a_database_that_comes_back_with_unknown_states_is_waited_for_aloud(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = service(f"sqlite:///{tmp_path / 'jobs.db'}")
-    comes = [OperationalError("SELECT 1", {}, Exception("away")), UnknownStatesError([("job-odd", "paused")], 1, [])]
+    away: Exception = OperationalError("SELECT 1", {}, Exception("away"))
+    comes = [away, UnknownStatesError([("job-odd", "paused")], 1, []), RuntimeError("nobody thought of this")]
 
     async def begin() -> None:
         if comes:
@@ -207,8 +208,9 @@ def test_a_database_that_comes_back_with_unknown_states_is_waited_for_aloud(
     with capture_logs() as logs:
         asyncio.run(start())
     assert waiting.ready
-    [refusal] = [line for line in logs if line["event"] == "Database cannot be served"]
-    assert "job-odd (paused)" in refusal["why"]
+    refusals = [line for line in logs if line["event"] == "Database cannot be served"]
+    assert "job-odd (paused)" in refusals[0]["why"]
+    assert [(line["why"], line["exc_info"]) for line in refusals[1:]] == [("nobody thought of this", True)]
     waiting.engine.dispose()
 
 

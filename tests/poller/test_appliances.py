@@ -1,5 +1,7 @@
 """Appliances that are paused, that come back, and that the database says something new of."""
 
+import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from fsm.facts import DEFAULT_APPLIANCE
 from migrations import runner
 from poller.appliances import Appliances
 from vma.access import Access, AccessError
-from vma.fleet import Fleet
+from vma.fleet import Fleet, Member
 from vma.wire_models import Generation
 
 
@@ -120,6 +122,36 @@ def test_what_the_database_says_is_taken_over_and_what_was_learned_is_kept(engin
         await Appliances(engine, after, Access("http://vma:9081")).look()
         assert [s.name for s in after.states()] == ["default"]
         await after.aclose()
+
+    run(story())
+
+
+def test_a_look_that_was_slow_does_not_undo_a_pause(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it read before the pause would have the appliance asked until the next look."""
+    begun, may_go = threading.Event(), threading.Event()
+
+    async def story() -> None:
+        fleet = Fleet()
+        ours = Appliances(engine, fleet, Access("http://vma:1"))
+        await ours.look()
+        real = ours._read
+
+        def slowly() -> list[Member]:
+            monkeypatch.setattr(ours, "_read", real)
+            found = real()
+            begun.set()
+            assert may_go.wait(5)
+            return found
+
+        monkeypatch.setattr(ours, "_read", slowly)
+        slow = asyncio.create_task(ours.look())
+        assert await asyncio.to_thread(begun.wait, 5)
+        pause = asyncio.create_task(ours.pause(DEFAULT_APPLIANCE, paused=True))
+        await asyncio.wait([pause], timeout=0.2)  # it waits for the other, or is done already
+        may_go.set()
+        await asyncio.gather(slow, pause)
+        assert fleet.paused(DEFAULT_APPLIANCE)
+        await fleet.aclose()
 
     run(story())
 

@@ -320,7 +320,8 @@ def test_a_job_that_leaves_and_comes_back_during_its_question_is_asked_when_that
     assert world.row(job)["progress_percent"] == 40
 
 
-def test_an_answer_from_beside_the_schedule_does_not_end_the_question_under_way(world: World) -> None:
+@pytest.mark.parametrize("older", [0, -1], ids=["applied", "of a version that is gone"])
+def test_an_answer_from_beside_the_schedule_does_not_end_the_question_under_way(world: World, older: int) -> None:
     """Before a new job of a VM its watched end is asked about, whenever that is polled."""
     job = world.inferred_end()
     world.vma.silence(job)
@@ -332,7 +333,8 @@ def test_an_answer_from_beside_the_schedule_does_not_end_the_question_under_way(
             await until(lambda: world.vma.under_way[job] == 1)
             facts = world.store.facts(job)
             beside = evidence(Copy(Verdict.NOT_FOUND), facts.disks, us.observer)
-            assert len(await us.poller.apply([Answer(job, facts.version, beside, Asked(Asker.WORKFLOW))])) == 1
+            answer = Answer(job, facts.version + older, beside, Asked(Asker.WORKFLOW))
+            assert len(await us.poller.apply([answer])) == older + 1
             entry = us.poller.schedule.get(job)
             assert entry is not None
             assert entry.in_flight_since is not None

@@ -156,6 +156,7 @@ def test_a_run_that_could_not_be_opened_stands_in_nobody_s_way(world: World, mon
                 broken.setattr(world.store, "open_run", away)
                 with pytest.raises(ConnectionError):
                     await us.recovery.start(TRIGGER)
+                assert us.recovery.finished.is_set(), "nothing goes on that somebody could wait for"
             await us.recovery.start(TRIGGER)
             await us.recovery_over()
 
@@ -172,6 +173,7 @@ def test_a_run_whose_record_cannot_be_written_is_over_all_the_same(
     async def story() -> None:
         with monkeypatch.context() as broken:
             broken.setattr(world.store, "note_run", away)
+            broken.setattr("poller.recovery.RECORD_AGAIN", ())
             async with world.process() as us:
                 assert us.recovery.run is None
 
@@ -179,3 +181,40 @@ def test_a_run_whose_record_cannot_be_written_is_over_all_the_same(
         run(story())
     assert [line["run_id"] for line in logs if line["event"] == "recovery run could not be recorded"] == [1]
     assert world.runs()[0]["finished_at"] is None
+
+
+def test_a_record_that_could_not_be_written_at_first_is_written_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`oma-fsm recover` waits for it."""
+    note_run, failing = world.store.note_run, [ConnectionError("database is away")] * 2
+
+    def away_twice(*values: Any) -> None:
+        if failing:
+            raise failing.pop()
+        note_run(*values)
+
+    async def story() -> None:
+        monkeypatch.setattr(world.store, "note_run", away_twice)
+        monkeypatch.setattr("poller.recovery.RECORD_AGAIN", (0.0, 0.0))
+        async with world.process() as us:
+            await us.recovery_over()
+
+    run(story())
+    assert world.runs()[0]["finished_at"] is not None
+
+
+def test_a_stop_does_not_wait_for_another_try_of_a_record(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_args: Any) -> None:
+        raise ConnectionError("database is away")
+
+    async def story() -> None:
+        monkeypatch.setattr(world.store, "note_run", away)
+        monkeypatch.setattr("poller.recovery.RECORD_AGAIN", (3600.0,))
+        monkeypatch.setattr("poller.recovery.LAST_RECORD", 0.01)
+        async with world.process(started=False) as us:
+            await us.recovery.start(TRIGGER)
+            await us.recovery.flush()
+            assert us.recovery._recording == set()
+
+    run(story())

@@ -1,0 +1,62 @@
+"""A service in another program's event loop: started once, stopped whatever that program did."""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from api.errors import StartedBeforeError
+from api.facade import OmaFsm
+from api.settings import Settings, VmaSettings
+from db.errors import SecondProcessError
+
+NOWHERE = VmaSettings.model_validate({"url": "http://127.0.0.1:1"})
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(database_url=f"sqlite:///{tmp_path / 'jobs.db'}", vma=NOWHERE)
+
+
+def test_a_service_is_not_started_twice_nor_again_after_its_end(settings: Settings) -> None:
+    """Its first loops would be nobody's to stop, and what was stopped would answer and poll nothing."""
+
+    async def story() -> None:
+        service = OmaFsm(settings)
+        await service.start()
+        with pytest.raises(StartedBeforeError, match="make another one"):
+            await service.start()
+        await service.stop()
+        assert [task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+        with pytest.raises(StartedBeforeError):
+            await service.start()
+
+    asyncio.run(story())
+
+
+def test_a_start_that_was_refused_may_be_tried_again(settings: Settings) -> None:
+    async def story() -> None:
+        first, second = OmaFsm(settings), OmaFsm(settings)
+        await first.start()
+        with pytest.raises(SecondProcessError):
+            await second.start()
+        await first.stop()
+        await second.start()
+        assert second.ready
+        await second.stop()
+
+    asyncio.run(story())
+
+
+def test_a_service_whose_event_loop_was_closed_still_lets_go_of_the_database(settings: Settings) -> None:
+    left, next_one = OmaFsm(settings), OmaFsm(settings)
+    asyncio.run(left.start())
+    with suppress(RuntimeError):  # of something that belonged to that loop
+        asyncio.run(left.stop())
+
+    async def story() -> None:
+        await next_one.start()
+        await next_one.stop()
+
+    asyncio.run(story())

@@ -2,6 +2,7 @@
 
 import gc
 import signal
+import socket
 import sys
 from typing import Annotated
 
@@ -20,6 +21,7 @@ def serve(
 ) -> None:
     """Serve the API and poll the VMA until told to stop (SIGTERM)."""
     settings = load_settings(host=host, port=port, database_url=database_url, log_format=log_format)
+    _require_free(settings.host, settings.port)  # before anything is claimed or asked
     gc.disable()  # until all is loaded: looking for garbage in it takes a tenth of a start
 
     import uvicorn  # noqa: PLC0415 # settings are checked before anything slow is loaded
@@ -51,6 +53,19 @@ def serve(
     )
     _spare_the_collector()
     NotifyingServer(config, lambda: heartbeat_age(service) < STALE_BEAT).run()
+
+
+def _require_free(host: str, port: int) -> None:
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+                probe.bind(address)
+    except OSError as error:
+        fail(
+            f"cannot listen on {host} port {port}: {error.strerror}; nothing was started."
+            " If another service is there, stop it, or choose another port (--port, OMA_FSM_PORT)"
+        )
 
 
 def _spare_the_collector() -> None:

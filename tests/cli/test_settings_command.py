@@ -1,5 +1,6 @@
 """The settings as the command shows, prints and refuses them."""
 
+import socket
 import tomllib
 from pathlib import Path
 
@@ -117,3 +118,18 @@ def test_a_misspelt_variable_is_told_for_it_is_not_read(
 def test_variables_that_are_right_or_another_program_s_are_not_remarked_on() -> None:
     others = ["OMA_FSM_SERVICE_HOST", "OMA_FSM_PORT_8477_TCP", "OMA_FSM_VENV", "OMA_FSM_SEEDS", "PATH"]
     assert misspelt([*variables(), "OMA_FSM_CONFIG", "OMA_FSM_VMA__TYPO", *others]) == {}
+
+
+def test_a_port_in_use_stops_the_service_before_it_touches_anything(url: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        result = run("serve", "--port", str(port))
+    assert result.exit_code == 2
+    assert f"cannot listen on 127.0.0.1 port {port}: Address already in use" in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_that_is_not_ours_is_named(url: str) -> None:
+    result = run("serve", "--host", "192.0.2.1")  # of documentation, nobody's
+    assert result.exit_code == 2
+    assert "cannot listen on 192.0.2.1 port 8477" in result.output

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -56,6 +57,8 @@ class OmaFsm:
         self._fleet_keeper: asyncio.Task[None] | None = None
         self._waiting: asyncio.Task[None] | None = None
         self._begun = self.ready = False
+        # One thread, so that the claim to the database is let go of after whatever was taking it, also when we stop.
+        self._claimant = ThreadPoolExecutor(1, thread_name_prefix="claim")
 
     async def start(self) -> None:
         """Check the database and start polling, once; waits in the background for a database that is away.
@@ -72,7 +75,7 @@ class OmaFsm:
         self._begun = True
 
     async def _begin(self) -> None:
-        await asyncio.to_thread(self.prepare)
+        await self._in_turn(self.prepare)
         await self.appliances.look()
         self.polling.start()
         self._fleet_keeper = asyncio.create_task(self.appliances.loop(), name="appliances")
@@ -98,7 +101,7 @@ class OmaFsm:
         while True:
             await asyncio.sleep(SILENCE / 4)
             try:
-                await asyncio.to_thread(self.place.check)
+                await self._in_turn(self.place.check)
             except Exception:
                 log.exception("the claim to the database could not be looked at; it is tried again")
 
@@ -124,7 +127,10 @@ class OmaFsm:
                 await self.appliances.keep()
         finally:  # whatever went wrong, the database is free for another service
             self.ready = False
-            await asyncio.to_thread(self.close)
+            await self._in_turn(self.close)
+
+    async def _in_turn(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._claimant, work)
 
     def close(self) -> None:
         """Let go of the database, after `stop` or after a `prepare` that no start followed."""

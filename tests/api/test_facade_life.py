@@ -1,11 +1,14 @@
 """A service in another program's event loop: started once, stopped whatever that program did."""
 
 import asyncio
+import threading
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
+from api import facade
 from api.errors import StartedBeforeError
 from api.facade import OmaFsm
 from api.settings import Settings, VmaSettings
@@ -45,6 +48,37 @@ def test_a_start_that_was_refused_may_be_tried_again(settings: Settings) -> None
         await second.start()
         assert second.ready
         await second.stop()
+
+    asyncio.run(story())
+
+
+def test_a_stop_waits_for_a_claim_that_is_being_taken(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database comes back in the moment in which we stop."""
+    monkeypatch.setattr(facade, "RETRY", 0.0)
+    service, taking, go_on = OmaFsm(settings), threading.Event(), threading.Event()
+    prepare = service.prepare
+
+    def away() -> None:
+        service.prepare = slowly  # type: ignore[method-assign]
+        raise OperationalError("SELECT 1", {}, Exception("away"))
+
+    def slowly() -> None:
+        taking.set()
+        assert go_on.wait(30)
+        prepare()
+
+    async def story() -> None:
+        service.prepare = away  # type: ignore[method-assign]
+        await service.start()
+        await asyncio.to_thread(taking.wait, 30)
+        stopping = asyncio.create_task(service.stop())
+        done, _ = await asyncio.wait({stopping}, timeout=0.3)
+        go_on.set()
+        assert not done
+        await stopping
+        next_one = OmaFsm(settings)
+        await next_one.start()
+        await next_one.stop()
 
     asyncio.run(story())
 

@@ -1,15 +1,18 @@
 """oma-fsm serve: the service."""
 
 import gc
+import os
 import signal
 import socket
 import sys
+import threading
 from typing import Annotated
 
 import typer
 
 from cli.common import fail, load_settings
 
+STOPS_WITHIN = 8.0  # seconds
 GARBAGE = 20_000  # objects made before the young ones are looked through
 
 
@@ -52,7 +55,7 @@ def serve(
         timeout_graceful_shutdown=1,
     )
     _spare_the_collector()
-    NotifyingServer(config, lambda: heartbeat_age(service) < STALE_BEAT).run()
+    NotifyingServer(config, lambda: heartbeat_age(service) < STALE_BEAT, _leave_in_time).run()
 
 
 def _require_free(host: str, port: int) -> None:
@@ -73,6 +76,22 @@ def _spare_the_collector() -> None:
     gc.freeze()  # without a look at it before, which takes a tenth of a second and finds little
     gc.set_threshold(GARBAGE, 20, 50)
     gc.enable()
+
+
+def _leave_in_time() -> None:
+    """A database that holds a statement would hold our threads, and those our end."""
+    timer = threading.Timer(STOPS_WITHIN, _leave)
+    timer.daemon = True
+    timer.start()
+
+
+def _leave() -> None:
+    import structlog  # noqa: PLC0415
+
+    structlog.get_logger(__name__).error(
+        "The database held up our stop, and we leave without it; what it did not take is asked for again"
+    )
+    os._exit(0)
 
 
 def _orderly(_signal: int, _frame: object) -> None:

@@ -38,11 +38,20 @@ class Notifier:
 
 
 class NotifyingServer(uvicorn.Server):
-    """A server that is a service of systemd. `alive` says whether all is well enough not to be killed and restarted."""
+    """A server that is a service of systemd. `alive` says whether all is well enough not to be killed and restarted.
 
-    def __init__(self, config: uvicorn.Config, alive: Callable[[], bool], notifier: Notifier | None = None) -> None:
+    `stopping` is called when it begins to stop.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        alive: Callable[[], bool],
+        stopping: Callable[[], None] = lambda: None,
+        notifier: Notifier | None = None,
+    ) -> None:
         super().__init__(config)
-        self._alive, self._notifier = alive, notifier or Notifier()
+        self._alive, self._stopping, self._notifier = alive, stopping, notifier or Notifier()
         self._watchdog: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
@@ -54,6 +63,7 @@ class NotifyingServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
         """Polling is still to be drained: systemd waits for that."""
+        self._stopping()
         self._notifier.say("STOPPING=1", "STATUS=answers under way are written")
         if self._watchdog is not None:
             self._watchdog.cancel()

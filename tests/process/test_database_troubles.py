@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,9 +12,12 @@ import httpx
 import pytest
 from process_stage import Stage, stage, until
 from servers import empty, kinds
+from sqlalchemy import Engine
 from tunnel import Tunnel
 
 from cli.demo.service import ServiceError, ServiceProcess
+from cli.serve import STOPS_WITHIN
+from db.engine import make_engine
 from vma.simulator.plans import Plan
 
 pytestmark = pytest.mark.process
@@ -56,6 +60,45 @@ def _job(play: Stage, job_id: str) -> dict[str, Any] | None:
     with suppress(AssertionError):
         return play.workflow.job(job_id)
     return None
+
+
+LOCKED = {
+    "postgresql": ("LOCK TABLE replication_jobs IN ACCESS EXCLUSIVE MODE", "SELECT 1 FROM pg_locks WHERE NOT granted"),
+    "mariadb": (
+        "LOCK TABLES replication_jobs WRITE",
+        "SELECT 1 FROM information_schema.processlist WHERE state LIKE 'Waiting for table%%'",
+    ),
+}
+
+
+@contextmanager
+def _holding(engine: Engine, lock: str) -> Iterator[None]:
+    with engine.connect() as somebody:
+        somebody.exec_driver_sql(lock)
+        try:
+            yield
+        finally:
+            somebody.invalidate()  # its lock goes with the connection
+
+
+@pytest.mark.parametrize("kind", [kind for kind in kinds() if kind != "sqlite"])
+def test_a_database_that_holds_every_statement_does_not_hold_up_our_stop(kind: str, tmp_path: Path) -> None:
+    lock, held = LOCKED[kind]
+    with empty(kind, tmp_path) as url, stage(tmp_path, database_url=url) as play:
+        job_id = play.job(gib=(1.0,), plan=SLOW)
+        play.wait_for_percent(job_id, 1)
+        engine = make_engine(url)
+        with _holding(engine, lock), engine.connect() as watcher:
+            until("the service waits for the table", lambda: watcher.exec_driver_sql(held).all(), 15.0)
+            began = time.monotonic()
+            assert play.oma.stop() == 0
+            assert time.monotonic() - began < STOPS_WITHIN + 2
+        assert "we leave without it" in play.logged()
+        play.oma.start()
+        assert (
+            play.wait_for_state(play.get("/replications")["items"][0]["job_id"], "completed")["ending"] == "confirmed"
+        )
+        engine.dispose()
 
 
 # --- the disk -------------------------------------------------------------------------------------------

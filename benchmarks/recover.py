@@ -94,7 +94,7 @@ def naive(folder: Path, vma_url: str, count: int, key: str) -> dict[str, float]:
 
 
 def _p99(waits: list[float]) -> float:
-    return statistics.quantiles(waits, n=100)[-1] if len(waits) > 1 else waits[0]
+    return statistics.quantiles(waits, n=100, method="inclusive")[-1] if len(waits) > 1 else waits[0]
 
 
 def main() -> None:

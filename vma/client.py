@@ -32,7 +32,7 @@ __all__ = ["Health", "VmaClient", "VmaLimits"]
 
 PREFIX: Final = "/api/v1"
 _HEADERS: Final = {"accept": "application/json, text/plain", "accept-encoding": "identity", "user-agent": "oma-fsm"}
-_REQUESTS: Final = 20_000  # kept, of about 0.5 kB: more keys than are asked in turn by one service
+_REQUESTS: Final = 40_000  # kept, of about 0.5 kB: more keys than are asked in turn by one service, or none is found
 # Path segments that no quoting keeps from being resolved on the way.
 _UNASKABLE: Final = ("", ".", "..")
 

@@ -26,6 +26,7 @@ GATEWAY_FAILURES: Final = (502, 503, 504)
 NOT_FOUND: Final = "job not found"
 # With status 200 the bare text was reported from the field; with 404 it is what other programs say to a wrong URL.
 NOT_FOUND_AT_200: Final = (NOT_FOUND, "not found")
+_JSON_BEGINS: Final = frozenset([b"", *(bytes([c]) for c in b'{["-0123456789tfnNI')])  # NaN and Infinity too
 _COMPLAINTS: Final = {
     401: "the VMA wants credentials",
     403: "the VMA turns us away",
@@ -119,16 +120,24 @@ def _parse(body: bytes) -> Any:
     msgspec reads what is JSON to the letter. What the standard library takes beside it (NaN, halves of
     surrogate pairs) is left to that one.
     """
+    if body.lstrip()[:1] not in _JSON_BEGINS:  # "job not found", mostly
+        return _text(body)
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _parse_leniently(body)
 
 
-def _parse_leniently(body: bytes) -> Any:
+def _text(body: bytes) -> str | None:
     try:
-        text = body.decode("utf-8")
+        return body.decode("utf-8")
     except UnicodeDecodeError:
+        return None
+
+
+def _parse_leniently(body: bytes) -> Any:
+    text = _text(body)
+    if text is None:
         return None
     try:
         return json.loads(text, parse_int=_int)

@@ -20,15 +20,6 @@ NOW = datetime(2026, 11, 24, 3, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An empty database that the settings name."""
-    monkeypatch.chdir(tmp_path)
-    url = f"sqlite:///{tmp_path / 'jobs.db'}"
-    monkeypatch.setenv("OMA_FSM_DATABASE_URL", url)
-    return url
-
-
-@pytest.fixture
 def job_id(url: str) -> str:
     """A job that an operator has failed."""
     engine = make_engine(url)

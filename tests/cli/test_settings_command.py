@@ -12,15 +12,6 @@ from cli.main import app
 from cli.settings import walk
 
 
-@pytest.fixture
-def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An empty database that the settings name, in a folder without a settings file."""
-    monkeypatch.chdir(tmp_path)
-    url = f"sqlite:///{tmp_path / 'jobs.db'}"
-    monkeypatch.setenv("OMA_FSM_DATABASE_URL", url)
-    return url
-
-
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, arguments)
 

@@ -121,12 +121,19 @@ class VmaClient:
         answers: dict[str, Answer] = {}
         hearing = Hearing(question, answers, self.observer.now(), self.observer.steps)
         while keys := next_keys(hearing):
-            if len(keys) == 1:  # needs no task of its own
-                answers[keys[0]] = await self._answer(keys[0])
-            else:
-                answers.update(zip(keys, await asyncio.gather(*map(self._answer, keys)), strict=True))
+            answers.update(zip(keys, await self._side_by_side(keys), strict=True))
             hearing = Hearing(question, answers, self.observer.now(), self.observer.steps)
         return hearing
+
+    async def _side_by_side(self, keys: Sequence[str]) -> list[Answer]:
+        """The first needs no task of its own, and mostly it is the only one."""
+        others = [asyncio.create_task(self._answer(key)) for key in keys[1:]]
+        try:
+            return [await self._answer(keys[0]), *[await other for other in others]]
+        except asyncio.CancelledError:
+            for other in others:
+                other.cancel()
+            raise
 
     async def _answer(self, key: str) -> Answer:
         if key in _UNASKABLE:

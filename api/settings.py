@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from fsm.policy import RecoveryPolicy
@@ -151,15 +152,21 @@ def variables(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> Iterat
     for name, field in model.model_fields.items():
         variable = prefix + name.upper()
         yield variable
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from variables(field.annotation, f"{variable}__")
+        if section := _section(field):
+            yield from variables(section, f"{variable}__")
+
+
+def _section(field: FieldInfo) -> type[BaseModel] | None:
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
 def misspelt(environment: Iterable[str]) -> dict[str, str]:
     """Variables that are no settings and look like one, with that one. What is wrong within a section is refused."""
     known = [variable.removeprefix(PREFIX) for variable in variables()]
     given = [v.removeprefix(PREFIX) for v in environment if v.startswith(PREFIX) and v != CONFIG_VARIABLE]
-    strange = [name for name in given if name not in known and not name.startswith(("REPLICAS__", "VMA__", "POLICY__"))]
+    sections = tuple(f"{name.upper()}__" for name, field in Settings.model_fields.items() if _section(field))
+    strange = [name for name in given if name not in known and not name.startswith(sections)]
     near = {name: _nearest(name, known) for name in strange}
     return {PREFIX + name: PREFIX + meant for name, meant in near.items() if meant}
 

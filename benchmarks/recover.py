@@ -25,6 +25,7 @@ from cli.demo.service import ServiceProcess
 
 KEYS = {"remembered": "job_id", "exports": "export"}
 PATIENCE = 300.0  # seconds
+START_EVERY = 0.02  # seconds between two looks whether it is up
 LOOK_EVERY = 0.1  # seconds; each look is a request that the service has to answer meanwhile
 
 
@@ -50,7 +51,7 @@ def _until_up(api: httpx.Client, began: float) -> float:
         try:
             api.get("/healthz")
         except httpx.TransportError:
-            time.sleep(0.02)
+            time.sleep(START_EVERY)
         else:
             return time.perf_counter() - began
     raise SystemExit("the service did not come up")

@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from api.settings import Settings
+from api.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -60,7 +60,7 @@ def _given(value: object) -> str:
 
 
 def _variable(location: tuple[int | str, ...]) -> str:
-    return "OMA_FSM_" + "__".join(str(part).upper() for part in location or ("*",))  # a rule over several of them
+    return PREFIX + "__".join(str(part).upper() for part in location or ("*",))  # a rule over several of them
 
 
 def engine_at(url: str, *, read_only: bool = False) -> "Engine":

@@ -89,7 +89,8 @@ def _leave() -> None:
     import structlog  # noqa: PLC0415
 
     structlog.get_logger(__name__).error(
-        "The database held up our stop, and we leave without it; what it did not take is asked for again"
+        "The stop takes too long, most likely because the database holds a statement: we leave without it;"
+        " what was not written is asked for again"
     )
     os._exit(0)
 

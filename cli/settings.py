@@ -9,7 +9,7 @@ import typer
 from pydantic import BaseModel
 from rich.table import Table
 
-from api.settings import CONFIG_VARIABLE, DEFAULT_FILE
+from api.settings import CONFIG_VARIABLE, DEFAULT_FILE, PREFIX
 from cli.common import load_settings, out
 from fsm.guard import duration
 from poller import coordination_url
@@ -23,7 +23,7 @@ def show(
     if toml:
         out.print("\n".join(_toml(settings)))
         return
-    rows = [("OMA_FSM_" + "__".join(path).upper(), _written(v), meaning) for path, v, meaning in walk(settings)]
+    rows = [(PREFIX + "__".join(path).upper(), _written(v), meaning) for path, v, meaning in walk(settings)]
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("variable", min_width=max(len(name) for name, _, _ in rows))
     table.add_column("value", overflow="fold")

@@ -303,6 +303,30 @@ def test_a_cancelled_question_is_cancelled_and_the_client_lives_on() -> None:
     assert run(work()).verdict is Verdict.RUNNING
 
 
+def test_keys_are_asked_side_by_side_and_a_cancelled_question_leaves_none_of_them_waiting() -> None:
+    async def work() -> int:
+        both = asyncio.Barrier(3)
+
+        async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await both.wait()
+            await hang(reader, writer)
+
+        async with serving({EXPORT_A: wait, EXPORT_B: wait}) as server:
+            client = client_of(server.url)
+            task = asyncio.create_task(client.ask(question(A, B)))
+            await both.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            for _ in range(5):  # turns of the loop; a request that goes on keeps its place for seconds
+                await asyncio.sleep(0)
+            places = client.places.active
+            await client.aclose()
+            return places
+
+    assert run(asyncio.wait_for(work(), 2)) == 0  # one after the other, the second would wait for the first to time out
+
+
 # --- our own errors -------------------------------------------------------------------------------------
 
 

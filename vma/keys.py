@@ -1,16 +1,19 @@
 """Under which keys a job is asked, given what was answered so far.
 
 1. If the job's own id answered last time, it is asked first; otherwise the export names of all
-   disks that are not proven yet, then the job's own id if that left a disk open.
+   disks that are not proven yet, then the job's own id if that left a disk open. An export that is
+   seen to move needs no second opinion: the job runs, whatever its own id says. One that stands
+   still does: it may be what a run that died has left behind.
 2. After its own id, export names are asked only if that did not decide: an end of a job is rare,
    and nothing may be running under another key by then.
 3. While the copy has not been started, export names are always asked: they are the baselines.
 4. A VMA that is unreachable or turns us away is asked nothing more this time.
 """
 
+from fsm.facts import Disk
 from fsm.states import Verdict
 from vma.hearing import Hearing
-from vma.wire_models import Kind
+from vma.wire_models import Answer, Kind
 
 
 def next_keys(hearing: Hearing) -> tuple[str, ...]:
@@ -40,4 +43,13 @@ def _own_id_left_it_open(hearing: Hearing) -> bool:
 
 
 def _exports_left_it_open(hearing: Hearing) -> bool:
-    return any(hearing.fresh(d) is None for d in hearing.unproven)
+    entries = [(d, hearing.fresh(d)) for d in hearing.unproven]
+    return any(entry is None for _, entry in entries) and not any(_moves(hearing, d, entry) for d, entry in entries)
+
+
+def _moves(hearing: Hearing, disk: Disk, entry: Answer | None) -> bool:
+    """True if the disk is being copied and has more bytes than when it was last seen."""
+    if entry is None or entry.verdict is not Verdict.RUNNING or entry.bytes_transferred is None:
+        return False
+    seen = hearing.question.memory.disk(disk.disk_id).bytes_transferred
+    return seen is not None and entry.bytes_transferred > seen

@@ -4,7 +4,7 @@ import pytest
 import vma_answers as v
 from vma_answers import CREATED, EXPORT_A, EXPORT_B, JOB, NOW, A, B, absent, copying, done, down, failed, odd, question
 
-from fsm.memory import Memory
+from fsm.memory import DiskMemory, Memory
 from vma.hearing import Hearing
 from vma.keys import next_keys
 from vma.question import Question
@@ -18,6 +18,7 @@ TWO_JOB_FIRST = question(A, B, memory=JOB_FIRST)
 ONE_JOB_FIRST = question(A, memory=JOB_FIRST)
 A_PROVEN = question(A, B, memory=v.remembering(v.proven(A)))
 BOTH_PROVEN = question(A, B, memory=v.remembering(v.proven(A), v.proven(B)))
+A_AT_5 = question(A, B, memory=v.remembering(DiskMemory(A.disk_id, bytes_transferred=5)))
 OLD = CREATED.replace(year=2025)
 REFUSED = read(EXPORT_A, v.http(403))
 BUSY = read(EXPORT_A, v.http(429, b"", **{"Retry-After": "5"}))
@@ -27,6 +28,12 @@ ROWS: dict[str, tuple[Question, tuple[Answer, ...], tuple[str, ...]]] = {
     "the job id if an export is absent": (TWO, (copying(EXPORT_A, 1, 2), absent(EXPORT_B)), OWN),
     "the job id if an export is odd": (TWO, (copying(EXPORT_A, 1, 2), odd(EXPORT_B)), OWN),
     "the job id if an export's end is stale": (question(A), (done(EXPORT_A, 9, start=OLD),), OWN),
+    "nothing more if an export is seen to move": (A_AT_5, (copying(EXPORT_A, 6, 9), absent(EXPORT_B)), ()),
+    "nor if another one is odd then": (A_AT_5, (copying(EXPORT_A, 6, 9), odd(EXPORT_B)), ()),
+    "the job id if the export that runs stands still": (A_AT_5, (copying(EXPORT_A, 5, 9), absent(EXPORT_B)), OWN),
+    "or has gone back": (A_AT_5, (copying(EXPORT_A, 4, 9), absent(EXPORT_B)), OWN),
+    "or does not say how far it is": (A_AT_5, (copying(EXPORT_A, None, 9), absent(EXPORT_B)), OWN),
+    "an end with more bytes is no move": (A_AT_5, (failed(EXPORT_A, 6, 9), absent(EXPORT_B)), OWN),
     "nothing more if every export knew its disk": (TWO, (copying(EXPORT_A, 1, 2), failed(EXPORT_B)), ()),
     "nothing more if the exports prove every disk": (TWO, (done(EXPORT_A, 1), done(EXPORT_B, 1)), ()),
     "nothing more after all keys": (TWO, (absent(EXPORT_A), absent(EXPORT_B), absent(JOB)), ()),

@@ -73,7 +73,7 @@ NOT_FOUND = http(404, b"job not found\n")
 WRONG_URL = http(404, b"404 page not found\n")
 
 
-def copying(key: str, done: int, total: int, **fields: Any) -> Answer:
+def copying(key: str, done: int | None, total: int, **fields: Any) -> Answer:
     return read(key, ok(envelope(key, "in_progress", bytes_transferred=done, total_bytes=total, **fields)))
 
 

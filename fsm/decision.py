@@ -34,7 +34,7 @@ class Outcome(StrEnum):
 
 
 _STARTS = {Effect.START_POLLING, Effect.RESTART_POLLING}
-_OUTCOME = {Kind.MOVE: Outcome.MOVED, Kind.STAY: Outcome.STAYED, Kind.IGNORE: Outcome.IGNORED}
+OUTCOME = {Kind.MOVE: Outcome.MOVED, Kind.STAY: Outcome.STAYED, Kind.IGNORE: Outcome.IGNORED}
 
 
 class Decision(Struct, frozen=True, gc=False):
@@ -131,11 +131,6 @@ class Decision(Struct, frozen=True, gc=False):
         return f"{self.event}: {self.outcome} {where}"
 
 
-def outcome_of(edge: Edge) -> Outcome:
-    """The outcome of taking an edge."""
-    return _OUTCOME[edge.kind]
-
-
 def take(edge: Edge, seen: JobFacts, evidence: Evidence | None, asked: Asked, now: datetime) -> JobFacts:
     """The job after an edge was taken. `seen` are its facts with the evidence absorbed."""
     changes = _move(edge, seen, now) if edge.target is not None else {}
@@ -143,11 +138,13 @@ def take(edge: Edge, seen: JobFacts, evidence: Evidence | None, asked: Asked, no
         memory = changes.get("memory", seen.memory)
         if memory.attention is not edge.attention:
             changes["memory"] = memory.attend(edge.attention, now)
-    if Effect.STOP_POLLING in edge.effects:
-        changes["watched"] = False
-    if not _STARTS.isdisjoint(edge.effects):
-        changes["polling_since"] = now
-    changes |= _recovery(seen, edge, evidence, asked)
+    for effect in edge.effects:
+        if effect in _STARTS:
+            changes["polling_since"] = now
+        elif effect is Effect.STOP_POLLING:
+            changes["watched"] = False
+    if seen.recovery_attempted or asked.by.is_recovery or asked.by is Asker.OPERATOR:
+        changes |= _recovery(seen, edge, evidence, asked)
     if edge.target is not None:
         return replace(seen, **changes)
     return changed(seen, **changes) if changes else seen
@@ -179,8 +176,6 @@ def _memory_after_move(edge: Edge, seen: JobFacts) -> dict[str, Any]:
 
 def _recovery(seen: JobFacts, edge: Edge, evidence: Evidence | None, asked: Asked) -> dict[str, Any]:
     attempted = seen.recovery_attempted or asked.by.is_recovery
-    if not attempted and asked.by is not Asker.OPERATOR:
-        return {}
     method = _method(edge, evidence, asked) or seen.recovery_method
     return {"recovery_attempted": attempted, "recovery_method": method}
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -32,7 +31,7 @@ class GuardVerdict(Struct, frozen=True, gc=False):
         return f"{self.name}: wants {self.limit}, is {self.observed}{when}"
 
 
-class Sight(NamedTuple):
+class Sight(Struct, frozen=True, gc=False):
     """What a guard saw and what it wants, in words, and when time alone would change its answer."""
 
     observed: str
@@ -73,7 +72,8 @@ class Guard:
         """The judgement with its reasons; found once in one situation."""
         verdict: GuardVerdict | None = situation.said.get((self,))
         if verdict is None:
-            verdict = GuardVerdict(self.name, self.passes(situation), *self.sight(situation))
+            seen = self.sight(situation)
+            verdict = GuardVerdict(self.name, self.passes(situation), seen.observed, seen.limit, seen.flips_at)
             situation.said[self,] = verdict
         return verdict
 
@@ -107,12 +107,11 @@ def conjunction(name: str, says: str, *guards: Guard) -> Guard:
         return all(guard.passes(situation) for guard in guards)
 
     def sight(situation: Situation) -> Sight:
-        found = [g(situation) for g in guards]
-        failed = [v for v in found if not v.passed]
-        flips = [v.flips_at for v in (failed or found)]
-        known = [f for f in flips if f is not None]
-        at = max(known) if failed and len(known) == len(flips) else None
-        return Sight("; ".join(map(str, failed)) or "so", says, at)
+        failed = [guard(situation) for guard in guards if not guard.passes(situation)]
+        if not failed:
+            return Sight("so", says)
+        flips = [v.flips_at for v in failed if v.flips_at is not None]
+        return Sight("; ".join(map(str, failed)), says, max(flips) if len(flips) == len(failed) else None)
 
     return Guard(name, says, test, sight, Join.AND, guards)
 
@@ -124,10 +123,11 @@ def disjunction(name: str, says: str, *guards: Guard) -> Guard:
         return any(guard.passes(situation) for guard in guards)
 
     def sight(situation: Situation) -> Sight:
-        found = [g(situation) for g in guards]
-        flips = [v.flips_at for v in found if v.flips_at is not None]
-        passed = [v.name for v in found if v.passed]
-        return Sight(", ".join(passed) or "neither", says, None if passed else min(flips, default=None))
+        passed = [guard.name for guard in guards if guard.passes(situation)]
+        if passed:
+            return Sight(", ".join(passed), says)
+        flips = [at for guard in guards if (at := guard(situation).flips_at) is not None]
+        return Sight("neither", says, min(flips, default=None))
 
     return Guard(name, says, test, sight, Join.OR, guards)
 

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from transitions import EventData, Machine, Transition
 from transitions import State as TransitionsState
 
-from fsm.decision import Decision, Outcome, outcome_of, take
+from fsm.decision import OUTCOME, Decision, Outcome, take
 from fsm.evidence import Evidence
 from fsm.facts import Asked, JobFacts, Situation, VmFacts
 from fsm.policy import DEFAULT_POLICY, RecoveryPolicy
@@ -44,13 +44,15 @@ class EdgeTransition(Transition):
         super().__init__(source, dest, *args, **kwargs)
         self.edge = edge
 
-    def _eval_conditions(self, event_data: EventData) -> bool:
+    def execute(self, event_data: EventData) -> bool:
+        """The library's steps as far as edges have any: the conditions, then the callbacks that come after."""
         cursor: Cursor = event_data.model  # type: ignore[assignment]
         cursor.tried.append(self.edge)
         situation = cursor.situation
-        for guard in self.edge.guards:  # noqa: SIM110 - a loop costs half of all() here
+        for guard in self.edge.guards:
             if not guard.passes(situation):
                 return False
+        event_data.machine.callbacks(self.after, event_data)
         return True
 
 
@@ -63,6 +65,11 @@ class JobMachine(Machine):
         """Call each: all of ours are functions that take the event, so none has to be looked up by its name."""
         for func in funcs:
             func(event_data)
+
+    def get_model_state(self, model: object) -> TransitionsState:
+        """Where a cursor stands: always by the name of a state that there is."""
+        state: TransitionsState = self.states[model.state]  # type: ignore[attr-defined]
+        return state
 
 
 def _emit(event_data: EventData) -> None:
@@ -118,7 +125,7 @@ def decide(
     edge, tried = cursor.edge, tuple(cursor.tried)
     if edge is None:
         return Decision(event, Outcome.REFUSED if legal else Outcome.ILLEGAL, facts, facts, s, tried)
-    return Decision(event, outcome_of(edge), facts, _after(edge, facts, s), s, tried, edge)
+    return Decision(event, OUTCOME[edge.kind], facts, _after(edge, facts, s), s, tried, edge)
 
 
 _FREE: Final = VmFacts()

@@ -1,7 +1,7 @@
 """What the rules remember of a job between two answers. It is stored with the job and survives a kill."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Self
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -103,38 +103,43 @@ class Memory(Struct, frozen=True, omit_defaults=True, gc=False):
 
 def remember(memory: Memory, evidence: Evidence, *, setup: bool) -> Memory:
     """The memory after one more answer; `setup` while the copy has not been started (baselines are taken)."""
-    changes = _of_the_job(memory, evidence) if evidence.verdict.knows_the_job else _of_silence(memory, evidence)
-    changes["disk_failed_since"] = _disk_failed_since(memory, evidence)
-    changes["refused_since"] = _refused_since(memory, evidence)
-    changes["answering_key"] = evidence.answering_key or memory.answering_key
-    changes["disks"] = _disks(memory, evidence, setup=setup)
-    changes["watched_seconds"] = memory.watched_seconds + _answered_gap(memory, evidence)
-    changes["answered_by"] = "" if evidence.verdict.is_no_answer else evidence.observer
-    changes["answered_uptime"] = evidence.uptime
-    return replace(memory, **changes)
+    said = _of_the_job(memory, evidence) if evidence.verdict.knows_the_job else _of_silence(memory, evidence)
+    return replace(
+        said,
+        disk_failed_since=_disk_failed_since(memory, evidence),
+        refused_since=_refused_since(memory, evidence),
+        answering_key=evidence.answering_key or memory.answering_key,
+        disks=_disks(memory, evidence, setup=setup),
+        watched_seconds=memory.watched_seconds + _answered_gap(memory, evidence),
+        answered_by="" if evidence.verdict.is_no_answer else evidence.observer,
+        answered_uptime=evidence.uptime,
+    )
 
 
-def _of_the_job(memory: Memory, evidence: Evidence) -> dict[str, Any]:
+def _of_the_job(memory: Memory, evidence: Evidence) -> Memory:
     """The VMA knows the job: whatever was counted of its silence is over."""
-    return {
-        "not_found": None,
-        "unreachable": None,
-        "unintelligible_since": None,
-        "settling": _stand(memory.settling, evidence) if evidence.verdict is Verdict.UNSETTLED else None,
-        "still": _stand(memory.still, evidence) if evidence.verdict is Verdict.RUNNING else None,
-        "failed_disks": evidence.failed_disks,
-        "own_key_completed": evidence.own_key_completed,
-    }
+    verdict = evidence.verdict
+    return replace(
+        memory,
+        not_found=None,
+        unreachable=None,
+        unintelligible_since=None,
+        settling=_stand(memory.settling, evidence) if verdict is Verdict.UNSETTLED else None,
+        still=_stand(memory.still, evidence) if verdict is Verdict.RUNNING else None,
+        failed_disks=evidence.failed_disks,
+        own_key_completed=evidence.own_key_completed,
+    )
 
 
-def _of_silence(memory: Memory, evidence: Evidence) -> dict[str, Any]:
+def _of_silence(memory: Memory, evidence: Evidence) -> Memory:
     """Nothing was said of the job. An outage interrupts neither garbage nor absence; what was known stays."""
-    said: dict[str, Any] = {"unreachable": None}
     if evidence.verdict is Verdict.UNREACHABLE:
-        return {"unreachable": Streak.extend(memory.unreachable, evidence)}
+        return replace(memory, unreachable=Streak.extend(memory.unreachable, evidence))
     if evidence.verdict is Verdict.UNINTELLIGIBLE:
-        return said | {"unintelligible_since": memory.unintelligible_since or evidence.observed_at}
-    return said | {"unintelligible_since": None, "not_found": Streak.extend(memory.not_found, evidence)}
+        since = memory.unintelligible_since or evidence.observed_at
+        return replace(memory, unreachable=None, unintelligible_since=since)
+    absent = Streak.extend(memory.not_found, evidence)
+    return replace(memory, unreachable=None, unintelligible_since=None, not_found=absent)
 
 
 def _stand(still: Still | None, evidence: Evidence) -> Still:
@@ -168,12 +173,16 @@ def _answered_gap(memory: Memory, evidence: Evidence) -> float:
 
 
 def _disks(memory: Memory, evidence: Evidence, *, setup: bool) -> tuple[DiskMemory, ...]:
+    if not evidence.disks:
+        return memory.disks
     heard = {d.disk_id: d for d in evidence.disks}
-    known = [_disk(old, heard.pop(old.disk_id, None), setup=setup) for old in memory.disks]
-    return (*known, *(_disk(DiskMemory(d.disk_id), d, setup=setup) for d in heard.values()))
+    disks = [_disk(old, heard.pop(old.disk_id, None), setup) for old in memory.disks]
+    if heard:  # seen for the first time
+        disks += [_disk(DiskMemory(d.disk_id), d, setup) for d in heard.values()]
+    return tuple(disks)
 
 
-def _disk(old: DiskMemory, heard: DiskEvidence | None, *, setup: bool) -> DiskMemory:
+def _disk(old: DiskMemory, heard: DiskEvidence | None, setup: bool) -> DiskMemory:
     if heard is None:
         return old
     baseline = old.baseline or (heard.entry if setup else None)

@@ -1,7 +1,6 @@
 """The progress of a job: bytes over all its disks, by what is proven and what was last seen."""
 
 from math import isnan
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -9,7 +8,7 @@ from fsm.evidence import Evidence
 from fsm.facts import JobFacts
 from fsm.memory import Memory, remember
 
-Progress = dict[str, Any]  # the fields of JobFacts that an answer changes
+Progress = tuple[float, int, int]  # percent, bytes done, bytes in all
 
 
 def absorb(facts: JobFacts, evidence: Evidence) -> JobFacts:
@@ -20,17 +19,18 @@ def absorb(facts: JobFacts, evidence: Evidence) -> JobFacts:
     memory = remember(facts.memory, evidence, setup=facts.in_setup)
     if not evidence.verdict.knows_the_job:
         return replace(facts, memory=memory)
-    progress = _of_the_disks(facts, memory, evidence) if facts.disks else _of_the_answer(facts, evidence)
-    return replace(facts, memory=memory, heard_at=evidence.observed_at, **progress)
+    percent, done, total = _of_the_disks(facts, memory, evidence) if facts.disks else _of_the_answer(facts, evidence)
+    return replace(facts, memory=memory, heard_at=evidence.observed_at,
+                   percent=percent, bytes_transferred=done, total_bytes=total)  # fmt: skip
 
 
 def _of_the_answer(facts: JobFacts, evidence: Evidence) -> Progress:
     """The progress of a job whose disks are not known: what the answer says of the whole."""
     total = max(evidence.total_bytes or facts.total_bytes, 0)
     if evidence.bytes_transferred is None or not total:
-        return _by_percent(evidence)
+        return _by_percent(facts, evidence)
     done = max(0, min(evidence.bytes_transferred, total))
-    return {"percent": 100.0 * done / total, "bytes_transferred": done, "total_bytes": total}
+    return 100.0 * done / total, done, total
 
 
 def _of_the_disks(facts: JobFacts, memory: Memory, evidence: Evidence) -> Progress:
@@ -45,10 +45,10 @@ def _of_the_disks(facts: JobFacts, memory: Memory, evidence: Evidence) -> Progre
         done += size if seen.proven or copied > size else copied if copied > 0 else 0
         total += size
         weighed += seen.proven or size > 0
-    if not (total and _brings_bytes(evidence)):  # a percentage may be one disk's: it never speaks for several
-        return _by_percent(evidence) if len(facts.disks) == 1 else {}
-    percent = 100.0 * done / total * (weighed / len(facts.disks))
-    return {"percent": percent, "bytes_transferred": done, "total_bytes": total}
+    if total and _brings_bytes(evidence):
+        return 100.0 * done / total * (weighed / len(facts.disks)), done, total
+    # A percentage may be one disk's: it never speaks for several.
+    return _by_percent(facts, evidence) if len(facts.disks) == 1 else _as_it_was(facts)
 
 
 def _brings_bytes(evidence: Evidence) -> bool:
@@ -58,7 +58,11 @@ def _brings_bytes(evidence: Evidence) -> bool:
     return False
 
 
-def _by_percent(evidence: Evidence) -> Progress:
+def _by_percent(facts: JobFacts, evidence: Evidence) -> Progress:
     if evidence.percent is None or isnan(evidence.percent):
-        return {}
-    return {"percent": max(0.0, min(100.0, evidence.percent))}
+        return _as_it_was(facts)
+    return max(0.0, min(100.0, evidence.percent)), facts.bytes_transferred, facts.total_bytes
+
+
+def _as_it_was(facts: JobFacts) -> Progress:
+    return facts.percent, facts.bytes_transferred, facts.total_bytes

@@ -120,10 +120,12 @@ class Asker(StrEnum):
     WORKFLOW = "workflow"
     OPERATOR = "operator"
 
-    @property
-    def is_recovery(self) -> bool:
-        """True for the askers whose validation counts as a recovery attempt."""
-        return self in (Asker.STARTUP, Asker.TRIGGER)
+    is_recovery: bool
+    """True for the askers whose validation counts as a recovery attempt."""
+
+
+for _asker in Asker:
+    _asker.is_recovery = _asker in (Asker.STARTUP, Asker.TRIGGER)
 
 
 class RecoveryMethod(StrEnum):

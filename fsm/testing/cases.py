@@ -7,7 +7,7 @@ from functools import cache
 
 from msgspec.structs import replace
 
-from fsm.decision import Decision, Outcome, outcome_of
+from fsm.decision import OUTCOME, Decision, Outcome
 from fsm.evidence import Evidence
 from fsm.facts import Asked, JobFacts, Situation, VmFacts
 from fsm.machine import decide
@@ -86,5 +86,5 @@ def _case(edge: Edge, source: State | None, s: Situation) -> Case:
     target, ending = (s.facts.state, s.facts.ending) if edge.target is None else (edge.target, edge.ending)
     return Case(
         edge.name, edge.why, source, edge.event, s.facts, s.evidence, s.asked, s.vm, s.now,
-        outcome_of(edge), target, ending, edge.effects,
+        OUTCOME[edge.kind], target, ending, edge.effects,
     )  # fmt: skip

@@ -20,11 +20,11 @@ from vma.composite import Hearing, Question, compose, unexpected
 from vma.failures import describe, internal
 from vma.heard import Heard
 from vma.in_flight import InFlight
-from vma.keys import next_keys
+from vma.keys import first_keys, next_keys
 from vma.limits import VmaLimits
 from vma.observer import Observer
 from vma.transport import Exchange, VmaTransport, Written
-from vma.wire import read, read_health, unheard
+from vma.wire import READ_FIELDS, read, read_health, unheard
 from vma.wire_models import Answer, Kind, Reply
 
 log = structlog.get_logger(__name__)
@@ -33,6 +33,7 @@ __all__ = ["Health", "VmaClient", "VmaLimits"]
 PREFIX: Final = "/api/v1"
 _HEADERS: Final = {"accept": "application/json, text/plain", "accept-encoding": "identity", "user-agent": "oma-fsm"}
 _REQUESTS: Final = 40_000  # kept, of about 0.5 kB: more keys than are asked in turn by one service, or none is found
+_READ: Final = {name.encode(): name for name in READ_FIELDS}
 # Path segments that no quoting keeps from being resolved on the way.
 _UNASKABLE: Final = ("", ".", "..")
 
@@ -119,11 +120,13 @@ class VmaClient:
 
     async def _heard(self, question: Question) -> Hearing:
         answers: dict[str, Answer] = {}
-        hearing = Hearing(question, answers, self.observer.now(), self.observer.steps)
-        while keys := next_keys(hearing):
+        keys = first_keys(question)
+        while True:
             answers.update(zip(keys, await self._side_by_side(keys), strict=True))
             hearing = Hearing(question, answers, self.observer.now(), self.observer.steps)
-        return hearing
+            keys = next_keys(hearing)
+            if not keys:
+                return hearing
 
     async def _side_by_side(self, keys: Sequence[str]) -> list[Answer]:
         """The first needs no task of its own, and mostly it is the only one."""
@@ -208,9 +211,11 @@ class VmaClient:
 
 
 def _fields(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Header fields by their lower-case names; those of one name are joined."""
+    """The header fields that are read, by their lower-case names; those of one name are joined."""
     fields: dict[str, str] = {}
     for raw_name, raw_value in headers:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        fields[name] = f"{fields[name]}, {value}" if name in fields else value
+        name = _READ.get(raw_name.lower())
+        if name is not None:
+            value = raw_value.decode("latin-1")
+            fields[name] = f"{fields[name]}, {value}" if name in fields else value
     return fields

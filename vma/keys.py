@@ -10,32 +10,45 @@
 4. A VMA that is unreachable or turns us away is asked nothing more this time.
 """
 
+from collections.abc import Iterable
+
 from fsm.facts import Disk
 from fsm.states import Verdict
 from vma.hearing import Hearing
+from vma.question import Question
 from vma.wire_models import Answer, Kind
+
+
+def first_keys(question: Question) -> tuple[str, ...]:
+    """The keys to ask first, side by side; at least one."""
+    own_first = question.own_id_only or question.memory.answering_key == "job"
+    open_disks = () if own_first else (d for d in question.disks if not question.memory.disk(d.disk_id).proven)
+    return _names(open_disks) or (question.job_id,)
 
 
 def next_keys(hearing: Hearing) -> tuple[str, ...]:
     """The keys to ask next, side by side; none if the job has been asked about enough."""
     question, answers = hearing.question, hearing.answers
+    if not answers:
+        return first_keys(question)
     if any(a.kind is Kind.UNREACHABLE or a.refused or a.retry_after for a in answers.values()):
         return ()
     own = () if question.job_id in answers else (question.job_id,)
     if question.memory.answering_key == "job":
         return own or (_exports(hearing) if _own_id_left_it_open(hearing) else ())
-    exports = _exports(hearing)
-    if exports or not answers:
-        return exports or own
-    return own if _exports_left_it_open(hearing) else ()
+    return _exports(hearing) or (own if _exports_left_it_open(hearing) else ())
 
 
 def _exports(hearing: Hearing) -> tuple[str, ...]:
     """The export names of open disks that were not asked about yet."""
     if hearing.question.own_id_only:
         return ()
-    names = dict.fromkeys(d.export_name for d in hearing.unproven if d.export_name is not None)
-    return tuple(name for name in names if name not in hearing.answers)
+    return tuple(name for name in _names(hearing.unproven) if name not in hearing.answers)
+
+
+def _names(disks: Iterable[Disk]) -> tuple[str, ...]:
+    """Their export names, each once."""
+    return tuple(dict.fromkeys(name for d in disks if (name := d.export_name) is not None))
 
 
 def _own_id_left_it_open(hearing: Hearing) -> bool:

@@ -21,6 +21,7 @@ from vma.shapes import MAX_WORD, Said, envelope, is_raw_model, raw_model
 from vma.wire_models import Answer, Kind, Reply
 from vma.words import Meaning, meaning_of
 
+DATE, RETRY_AFTER = READ_FIELDS = ("date", "retry-after")  # of the header
 REFUSALS: Final = (401, 403)
 GATEWAY_FAILURES: Final = (502, 503, 504)
 NOT_FOUND: Final = "job not found"
@@ -90,13 +91,13 @@ def unheard(key: str, kind: Kind, error: str) -> Answer:
 
 
 def _frame(key: str, reply: Reply) -> _Frame:
-    date = _http_date(reply.header("date"))
+    date = _http_date(reply.header(DATE))
     return {
         "key": key,
         "http_status": reply.status,
         "server_date": date,
         "refused": reply.status in REFUSALS,
-        "retry_after": _retry_after(reply.header("retry-after"), date),
+        "retry_after": _retry_after(reply.header(RETRY_AFTER), date),
         "body": reply.body,
     }
 

@@ -113,10 +113,11 @@ class Poller:
         """Take what is due and ask, until cancelled."""
         while True:
             self._wake.clear()
-            due = self.schedule.take_due(self.observer.uptime(), self.metrics.lateness.observe)
+            looked_at = self.observer.uptime()
+            due = self.schedule.take_due(looked_at, self.metrics.lateness.observe)
             if due:
                 await self._ask_all(due)
-                await asyncio.sleep(self.tick)
+                await asyncio.sleep(max(self.tick - (self.observer.uptime() - looked_at), 0.0))
                 continue
             await self._sleep()
 

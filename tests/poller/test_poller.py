@@ -400,6 +400,35 @@ def test_the_loop_ends_when_it_is_cancelled_in_the_very_moment_in_which_it_is_wo
     run(story())
 
 
+def test_the_time_that_asking_takes_counts_for_the_pause_until_the_next_look(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes, pauses = [0.02, 0.3], list[float]()
+
+    async def story() -> None:
+        async with world.process(started=False) as us:
+            us.poller.tick = 0.05
+
+            async def ask_all(_: object) -> None:
+                world.clock.advance(takes[len(pauses)])
+
+            async def sleep(seconds: float) -> None:
+                pauses.append(seconds)
+                us.poller.put(f"job-{len(pauses)}")
+                if len(pauses) == len(takes):
+                    raise asyncio.CancelledError
+
+            us.poller.put("job-0")
+            with monkeypatch.context() as patched:
+                patched.setattr(us.poller, "_ask_all", ask_all)
+                patched.setattr(asyncio, "sleep", sleep)
+                with pytest.raises(asyncio.CancelledError):
+                    await us.poller.ask_loop()
+
+    run(story())
+    assert pauses == [pytest.approx(0.03), 0.0]
+
+
 def test_polling_does_not_wait_behind_requests_of_the_api(world: World) -> None:
     job = world.job(percent=30)
     world.vma.run(job, 40)

@@ -36,7 +36,7 @@ class JobHistory(Table, table=True):
     """One move of a job; `seq` is the version it gave the job. Folding a job's rows gives the job."""
 
     __tablename__ = "job_history"
-    __table_args__ = (UniqueConstraint("job_id", "seq"), OPTIONS)
+    __table_args__ = (UniqueConstraint("job_id", "seq"), Index(None, "from_state", "ending"), OPTIONS)
 
     id: int | None = Field(None, sa_column=serial())
     job_id: str = Field(sa_column=job())

@@ -13,7 +13,8 @@ from sqlalchemy.exc import OperationalError
 from store_builders import MIB, NOW, OPERATOR, SIZE, Vm, everything
 
 import db.engine
-from db.engine import make_engine
+from db import views
+from db.engine import make_engine, read
 from db.store import Store
 from fsm.policy import DEFAULT_POLICY
 from fsm.states import Event
@@ -115,3 +116,12 @@ def test_a_file_that_must_not_be_written_is_an_error_and_nothing_changes(vm: Vm,
     assert store.facts(vm.job_id) == vm.facts
     store.engine.dispose()
     assert everything(vm.store) == before
+
+
+def test_counting_inferences_reads_an_index_and_not_all_history(sqlite: Engine) -> None:
+    counting = str(views._INFERENCES.compile(sqlite, compile_kwargs={"literal_binds": True}))
+    with read(sqlite) as connection:
+        steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {counting}")]
+    reads = [step for step in steps if "job_history" in step]
+    assert len(reads) == 2
+    assert all("INDEX" in step and step.startswith("SEARCH") for step in reads), steps

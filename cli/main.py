@@ -94,7 +94,7 @@ def main() -> None:
     """Entry point: an error that an operator can mend is one line, not a traceback."""
     try:
         app()
-    except (ConnectionError, FileNotFoundError, PermissionError) as error:
+    except OSError as error:  # no such file, no permission, nobody listens, a full disk
         complain(str(error))  # not `fail`: nobody is left to turn its exception into a status
         sys.exit(2)
 

@@ -1,5 +1,7 @@
 """The commands as an operator uses them, without a running service."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -125,6 +127,17 @@ def test_what_the_system_refuses_ends_the_command_with_a_message(
         main.main()
     assert left.value.code == 2
     assert "Permission denied: '/etc/oma-fsm/vma.token'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("jobs", "list"), ("settings",), ("--help",)], ids=" ".join)
+def test_output_that_finds_no_room_ends_the_command_with_a_message(
+    url: str, job_id: str, command: tuple[str, ...]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run([sys.executable, "-m", "cli.main", *command], check=False,
+                               stdout=full, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == ["oma-fsm: [Errno 28] No space left on device"]
 
 
 def test_a_wrong_url_is_shown_without_its_password(url: str) -> None:

@@ -27,6 +27,7 @@ class ApplianceView(BaseModel):
     unreachable_since: datetime | None = Field(description="since then only a probe asks it, every few seconds")
     in_flight: int = Field(description="requests under way")
     in_flight_limit: int = Field(description="requests it gets at once, as learned from how it answers")
+    waiting: int = Field(description="requests that wait for a place: many for long, and its jobs are asked late")
     generation: str | None = Field(description="the shape in which it answers")
     forgot_at: datetime | None = Field(description="when it last forgot a job that it had known: it was restarted")
     forgotten_jobs: int
@@ -38,8 +39,9 @@ class ApplianceView(BaseModel):
         return cls(
             name=state.name, url=state.url, paused=state.paused, reachable=state.reachable,
             last_heard_at=state.heard_at, last_error=state.error, unreachable_since=state.since,
-            in_flight=state.in_flight, in_flight_limit=state.in_flight_limit, generation=state.generation,
-            forgot_at=state.forgot_at, forgotten_jobs=state.forgotten, refused_since=state.refused_since,
+            in_flight=state.in_flight, in_flight_limit=state.in_flight_limit, waiting=state.waiting,
+            generation=state.generation, forgot_at=state.forgot_at, forgotten_jobs=state.forgotten,
+            refused_since=state.refused_since,
         )  # fmt: skip
 
 

@@ -53,6 +53,7 @@ class OmaFsm:
         poll_log = open_log(settings.poll_log, self.observer, ownership)
         self.polling = PollingService(self.store, self.fleet, self.observer, ownership, poll_log)
         self.fleet.listeners.append(self.polling.poller.is_back)
+        self.polling.metrics.waiting.set_function(self.fleet.waiting)
         self._claim: asyncio.Task[None] | None = None
         self._fleet_keeper: asyncio.Task[None] | None = None
         self._waiting: asyncio.Task[None] | None = None

@@ -29,6 +29,11 @@ class Metrics:
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
             registry=self.registry,
         )
+        self.waiting = Gauge(
+            "oma_fsm_requests_waiting",
+            "Requests that wait until their appliance has room",
+            registry=self.registry,
+        )
         self.shares = Gauge("oma_fsm_shares", "Of 64 shares of all jobs, those of this replica", registry=self.registry)
         self.monitor_age = Gauge(
             "oma_fsm_monitor_last_cycle_timestamp_seconds", "When the monitor last looked", registry=self.registry

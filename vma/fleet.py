@@ -41,6 +41,7 @@ class ApplianceState:
     since: datetime | None
     in_flight: int
     in_flight_limit: int
+    waiting: int
     generation: Generation | None
     forgot_at: datetime | None
     forgotten: int
@@ -98,6 +99,10 @@ class Fleet:
         """How all of them are, by name."""
         return [self._state(member) for _, member in sorted(self._members.items())]
 
+    def waiting(self) -> int:
+        """How many requests, of all appliances, wait for a place among those under way."""
+        return sum(client.places.waiting for client in self._clients.values())
+
     def learned(self) -> list[Member]:
         """What is worth keeping over a restart."""
         return [
@@ -151,13 +156,13 @@ class Fleet:
         if client is None:
             why = self._broken.get(member.name)
             return ApplianceState(
-                member.name, member.access.url, member.paused, False, None, why, None, 0, 0, member.generation, None, 0,
-                None,
+                member.name, member.access.url, member.paused, False, None, why, None, 0, 0, 0,
+                member.generation, None, 0, None,
             )  # fmt: skip
         breaker, heard, places = client.breaker, client.heard, client.places
         asked = heard.at is not None or breaker.failures > 0
         return ApplianceState(
             member.name, client.base_url, member.paused, breaker.failures == 0 if asked else None, heard.at,
             breaker.last_error if breaker.failures else None, breaker.opened_at, places.active, int(places.limit),
-            heard.generation, heard.forgot_at, heard.forgotten, heard.refused_since,
+            places.waiting, heard.generation, heard.forgot_at, heard.forgotten, heard.refused_since,
         )  # fmt: skip

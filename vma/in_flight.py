@@ -14,7 +14,7 @@ from typing import Final
 START: Final = 8
 MOST: Final = 128
 SLOWER: Final = 2.0  # times the quickest answer: the appliance, or the way to it, is busy
-GRACE: Final = 0.01  # seconds that are no slowness, whatever the ratio: for so long we may be busy ourselves
+GRACE: Final = 0.05  # seconds that are no slowness, whatever the ratio: for so long we may be busy ourselves
 FORGET_AFTER: Final = 30.0  # seconds: the quickest answer is that of the last one or two such spans
 SHRINK: Final = 0.9
 
@@ -55,6 +55,11 @@ class InFlight:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._leave()
+
+    @property
+    def waiting(self) -> int:
+        """How many want a place and have none."""
+        return len(self._waiting)
 
     def answered(self, seconds: float, now: float) -> None:
         """An answer took so long. `now`: seconds of the observer's monotonic clock."""

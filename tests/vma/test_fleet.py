@@ -64,6 +64,19 @@ def test_one_that_hangs_costs_the_other_nothing() -> None:
     play(story, one=hang)
 
 
+def test_it_is_known_how_many_requests_wait_for_a_place() -> None:
+    async def story(fleet: Fleet, first: RawServer, second: RawServer) -> None:
+        questions = [replace(question(), appliance=name) for name in ("vma-1", "vma-2") for _ in range(10)]
+        asked = [asyncio.ensure_future(fleet.ask(one)) for one in questions]
+        await asyncio.sleep(0)
+        assert [(one.in_flight, one.in_flight_limit, one.waiting) for one in fleet.states()] == [(8, 8, 2), (8, 8, 2)]
+        assert fleet.waiting() == 4
+        await asyncio.gather(*asked)
+        assert (fleet.waiting(), fleet.states()[0].waiting) == (0, 0)
+
+    play(story, one=hang)
+
+
 def test_who_is_back_is_told_by_name() -> None:
     async def story(fleet: Fleet, first: RawServer, second: RawServer) -> None:
         back: list[str] = []

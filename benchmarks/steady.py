@@ -1,7 +1,8 @@
 """The steady poll: so many jobs of two disks, each every five seconds. How late, at what cost, and does it grow?
 
 Prints, for each half of the time: polls a second, the share of polls taken from the schedule later than 100 ms, the p99
-of that lateness (upper bound of its bucket), processor time, and resident memory.
+of that lateness (upper bound of its bucket), requests that wait for room at the appliance, processor time, and
+resident memory.
 
 `remembered`: it is known that the job's own id answers (one request a poll). `exports`: the first disk is being copied,
 so both are asked under their export names (two requests a poll).
@@ -23,6 +24,7 @@ from worlds import fill, simulated_vma
 
 from cli.demo.service import ServiceProcess
 
+WAITING = re.compile(r"^oma_fsm_requests_waiting (\S+)", re.MULTILINE)
 BUCKET = re.compile(r'oma_fsm_poll_lateness_seconds_bucket\{le="([^"]+)"\} (\S+)')
 Buckets = dict[float, float]
 
@@ -30,6 +32,12 @@ Buckets = dict[float, float]
 def lateness(api: httpx.Client) -> Buckets:
     """Polls by how late they were at most, counted up."""
     return {float(le): float(n) for le, n in BUCKET.findall(api.get("/metrics").text)}
+
+
+def waiting(api: httpx.Client) -> float:
+    """Requests that wait until their appliance has room: their jobs are late, whatever the schedule says."""
+    found = WAITING.search(api.get("/metrics").text)
+    return float(found[1]) if found else 0.0
 
 
 def half(api: httpx.Client, pid: int, seconds: float) -> None:
@@ -42,6 +50,7 @@ def half(api: httpx.Client, pid: int, seconds: float) -> None:
     p99 = min(le for le, n in polls.items() if n >= 0.99 * total)
     late = 100 * (1 - polls[0.1] / total) if total else 0.0
     print(f"{total / took:,.0f} polls/s, {late:.1f} % later than 100 ms, p99 of lateness {p99 * 1000:g} ms at most,"
+          f" {waiting(api):.0f} requests wait,"
           f" {(spent - cpu) / took:.2f} cores, {rss:.0f} MiB", flush=True)  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from vma.in_flight import FORGET_AFTER, InFlight
+from vma.in_flight import FORGET_AFTER, GRACE, SLOWER, InFlight
 
 
 async def full(places: InFlight, waiting: int = 1000) -> list[asyncio.Task[None]]:
@@ -52,6 +52,13 @@ def test_one_slow_time_counts_once_and_growth_is_gentle_after_it() -> None:
     assert once == pytest.approx(0.9 * 68), "what was under way was let in before we knew"
     after = limit_after([0.02] * 60 + [0.2] * 20 + [0.02] * 61)
     assert once < after < once + 1.1
+
+
+def test_an_answer_may_be_late_by_what_we_ourselves_are_late() -> None:
+    quick = [0.001] * 60
+    limit = SLOWER * 0.001 + GRACE
+    assert limit_after([*quick, limit]) == limit_after([*quick, 0.001])
+    assert limit_after([*quick, limit + 0.0001]) == pytest.approx(0.9 * limit_after(quick))
 
 
 def test_an_appliance_that_is_slow_always_is_not_slow() -> None:

@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from fsm.decision import Decision
-from fsm.states import Ending
+from fsm.states import Ending, Verdict
 
 
 class Metrics:
@@ -11,7 +11,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.polls = Counter("oma_fsm_polls", "Answers applied, by verdict", ["verdict"], registry=self.registry)
+        polls = Counter("oma_fsm_polls", "Answers applied, by verdict", ["verdict"], registry=self.registry)
+        self.polls = {verdict: polls.labels(verdict.value) for verdict in Verdict}
         self.transitions = Counter(
             "oma_fsm_transitions", "Transitions made", ["edge", "to_state", "ending"], registry=self.registry
         )
@@ -42,7 +43,7 @@ class Metrics:
     def count(self, decision: Decision) -> None:
         """Count a decision that was applied."""
         if decision.evidence is not None:
-            self.polls.labels(decision.evidence.verdict.value).inc()
+            self.polls[decision.evidence.verdict].inc()
         if not decision.moved:
             return
         ending = decision.after.ending

@@ -161,9 +161,7 @@ class Poller:
             self._again(job_id, PAUSED, POLL)
             self.listeners.tell(job_id, None)
             return
-        task = asyncio.create_task(self._question(loaded, asked), name=f"ask {job_id}")
-        self._asking[job_id] = task
-        task.add_done_callback(lambda _: self._asking.pop(job_id, None))
+        self._asking[job_id] = asyncio.create_task(self._question(loaded, asked), name=f"ask {job_id}")
 
     def _leave(self, job_id: str, asked: Asked) -> None:
         entry = self.schedule.get(job_id)
@@ -184,6 +182,8 @@ class Poller:
             self.poll_log.broken(loaded, RETRY)
             self._again(facts.job_id, RETRY, asked)
             return
+        finally:
+            self._asking.pop(facts.job_id, None)
         self._unsettled.add(facts.job_id)
         self.answers.put(Answer(facts.job_id, facts.version, evidence, asked, loaded.polls))
 

@@ -161,13 +161,16 @@ def test_prometheus_finds_counters_and_gauges(play: Play) -> None:
     async def story(on: Stage) -> None:
         await on.running()
         answer = await on.http.get("/metrics")
-        while 'oma_fsm_polls_total{verdict="running"}' not in answer.text:  # a poll is counted after it is written
+        while 'oma_fsm_polls_total{verdict="running"} 0.0' in answer.text:  # a poll is counted after it is written
             await asyncio.sleep(0.005)
             answer = await on.http.get("/metrics")
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/plain; version=")
         lines = answer.text.splitlines()
         assert "oma_fsm_scheduled_jobs 1.0" in lines
+        assert 'oma_fsm_polls_total{verdict="unreachable"} 0.0' in lines, (
+            "a series that appears with its first event hides it"
+        )
         assert 'oma_fsm_transitions_total{edge="start",ending="",to_state="replicating"} 1.0' in lines
 
     play(story)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace as replaced
 
 from fsm import guards as g
 from fsm.checks import UnsoundSpecError, check, require_sound
@@ -57,7 +58,7 @@ def _like_settled(passed: Callable[[bool], bool] = lambda p: p, ahead: timedelta
 
     def sight(situation: Any) -> Sight:
         late = g.settled.test(situation)
-        return g.settled.sight(situation)._replace(flips_at=None if late else situation.now + ahead)
+        return replaced(g.settled.sight(situation), flips_at=None if late else situation.now + ahead)
 
     return Guard("settled", "settled, it says", lambda s: passed(g.settled.test(s)), sight)
 
@@ -155,6 +156,8 @@ def test_every_way_to_break_a_specification_is_found(name: str) -> None:
     rule, table = BROKEN[name]
     found = check(table)
     assert rule in {f.rule for f in found}, [str(f) for f in found]
+    judged = "cannot be judged" in name or any("be judged" not in f.text for f in found if f.rule is rule)
+    assert judged, "found only because a guard of this test is broken"
     with pytest.raises(UnsoundSpecError, match=str(rule)):
         require_sound(table)
 

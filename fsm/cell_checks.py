@@ -1,6 +1,7 @@
 """The checks that judge guards: over all witnesses of a cell, exactly one of its edges passes."""
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from functools import cache
 from typing import Final
 
@@ -16,6 +17,7 @@ from fsm.witnesses import TICK, later, much_later, plain, situations
 Cell = tuple[State | None, Event]
 # A copy that runs is not silence; one that runs and moves no byte is the condition `Progressing`'s business.
 _MAY_GO_ON: Final = frozenset({Event.VMA_RUNNING})
+FAR: Final = timedelta(days=400)  # longer than any rule waits
 
 
 def cell_findings(table: tuple[Edge, ...]) -> Iterator[Finding]:
@@ -57,6 +59,8 @@ def _judge_situation(cell: Cell, edges: tuple[Edge, ...], situation: Situation) 
         yield Finding(Rule.OVERLAP, _where(cell), f"{' and '.join(e.name for e in passing)} pass together")
     if event in VMA_EVENTS and not passing:
         yield Finding(Rule.GAP, _where(cell), f"no edge passes{_refusals(edges, situation)}")
+    if event in VMA_EVENTS:
+        yield from _late(cell, passing, situation)
     if state in ACTIVE and event in VMA_EVENTS and event not in _MAY_GO_ON:
         yield from _silence(cell, edges, situation)
     if state in ENDED:
@@ -70,6 +74,15 @@ def _passing(edges: Iterable[Edge], situation: Situation) -> list[Edge]:
 def _refusals(edges: Iterable[Edge], situation: Situation) -> str:
     failed = {e.name: [g.name for g in e.guards if not g.test(situation)] for e in edges}
     return "".join(f"; {name} fails at {', '.join(guards)}" for name, guards in failed.items())
+
+
+def _late(cell: Cell, passing: Iterable[Edge], situation: Situation) -> Iterator[Finding]:
+    """An answer is ignored if nobody asks about the job any more, and only then."""
+    polled = situation.facts.polled
+    for edge in passing:
+        if (edge.kind is Kind.IGNORE) == polled:
+            text = "ignores an answer about a job that is polled" if polled else "heeds a late answer"
+            yield Finding(Rule.POLLING, _where(cell), f"{edge.name} {text}")
 
 
 def _silence(cell: Cell, edges: tuple[Edge, ...], situation: Situation) -> Iterator[Finding]:
@@ -87,7 +100,7 @@ def _confirmed(cell: Cell, edges: tuple[Edge, ...], situation: Situation) -> Ite
 
 
 def guard_findings(table: tuple[Edge, ...]) -> Iterator[Finding]:
-    """Every guard, and every part of one, is seen true and false; one that time flips, when it says so."""
+    """Every guard, and every part of one, is seen true and false; one that time flips says when."""
     seen: dict[str, tuple[Guard, Cell]] = {}
     for edge in table:
         for guard in (member for g in edge.guards for member in g.family()):
@@ -113,6 +126,8 @@ def _witnessed(guard: Guard, situation: Situation) -> Iterator[Finding]:
     ahead = [(s, v.passed, v.flips_at - s.now) for s, v in found if v.flips_at is not None]
     if ahead and min(span for _, _, span in ahead) > TICK:
         yield Finding(Rule.WITNESS, guard.name, "time flips it, and no witness sits just before its limit")
+    if any(v.flips_at is None and guard(later(s, FAR)).passed is not v.passed for s, v in found):
+        yield Finding(Rule.WITNESS, guard.name, "time flips it, and it does not say when")
     for s, passed, span in ahead:
         if guard(later(s, span)).passed is passed or guard(later(s, span - TICK)).passed is not passed:
             yield Finding(Rule.WITNESS, guard.name, f"it does not flip {span} later, when it says that it does")

@@ -13,8 +13,10 @@ from fsm.states import ACTIVE, ENDED, VMA_EVENTS, Attention, Effect, Ending, Eve
 from fsm.witnesses import WITNESSES
 
 Table = tuple[Edge, ...]
-_GOES_ON: Final = frozenset({Effect.START_POLLING, Effect.RESTART_POLLING, Effect.KEEP_POLLING})
-_STOPS: Final = frozenset({Effect.STOP_POLLING, Effect.WATCH})
+_BEGINS: Final = frozenset({Effect.START_POLLING, Effect.RESTART_POLLING})
+_KEEPS: Final = frozenset({Effect.KEEP_POLLING})
+_OF_POLLING: Final = _BEGINS | _KEEPS | {Effect.STOP_POLLING, Effect.WATCH}
+_OF_CONTEXT: Final = frozenset({Effect.CLAIM_CONTEXT, Effect.RECLAIM_CONTEXT, Effect.SETTLE_CONTEXT})
 
 
 class UnsoundSpecError(Exception):
@@ -36,6 +38,7 @@ def check(edges: Iterable[Edge] = EDGES) -> tuple[Finding, ...]:
         *_whys(table),
         *_shapes(table),
         *_polling(table),
+        *_contexts(table),
         *_unreachable(table),
         *_traps(table),
         *guard_findings(table),
@@ -87,32 +90,68 @@ def _whys(table: Table) -> Iterator[Finding]:
 
 def _shapes(table: Table) -> Iterator[Finding]:
     for edge in table:
-        ends = edge.target in ENDED
-        wrong = {
-            "no state to come from": not edge.sources,
-            "an edge that moves needs a target, any other has none": (edge.kind is Kind.MOVE) == (edge.target is None),
-            "an end needs an ending, any other edge has none": ends == (edge.ending is None),
-            "an inferred failure needs an error text": edge.ending is Ending.INFERRED
-            and edge.target is State.FAILED
-            and not edge.reason,
-            "only an edge that stays calls an operator": edge.attention is not None and edge.kind is not Kind.STAY,
-        }
-        yield from (Finding(Rule.SHAPE, edge.name, text) for text, is_wrong in wrong.items() if is_wrong)
+        yield from (Finding(Rule.SHAPE, edge.name, text) for text, is_wrong in _misshapen(edge).items() if is_wrong)
+
+
+def _misshapen(edge: Edge) -> dict[str, bool]:
+    ends, born, failed = edge.target in ENDED, None in edge.sources, edge.target is State.FAILED
+    return {
+        "no state to come from": not edge.sources,
+        "a job is born by create, and by nothing else": born != (edge.event is Event.CREATE)
+        or (born and len(edge.sources) > 1),
+        "an edge that moves needs a target, any other has none": (edge.kind is Kind.MOVE) == (edge.target is None),
+        "only an answer of the VMA can be ignored": edge.kind is Kind.IGNORE and edge.event not in VMA_EVENTS,
+        "an end needs an ending, any other edge has none": ends == (edge.ending is None),
+        "an end is manual if an operator decides it, and only then": ends
+        and (edge.ending is Ending.MANUAL) != (by_operator in edge.guards),
+        "a failure that no person explains needs an error text": failed
+        and edge.event in VMA_EVENTS
+        and not edge.reason,
+        "only an edge that stays calls an operator": edge.attention is not None and edge.kind is not Kind.STAY,
+    }
 
 
 def _polling(table: Table) -> Iterator[Finding]:
-    """A move to an end stops the polling, or watches an inferred end; any other goes on; an active job is kept."""
+    """What becomes of the polling is said by every edge, once; nobody has to guess it."""
     for edge in table:
-        effects = set(edge.effects)
-        if edge.kind is Kind.MOVE and edge.target in ENDED:
-            wanted = {Effect.WATCH if edge.ending is Ending.INFERRED else Effect.STOP_POLLING}
-            if effects & (_GOES_ON | _STOPS) != wanted:
-                yield Finding(Rule.POLLING, edge.name, f"a move to this end must {' '.join(wanted)}, and only that")
-        elif edge.kind is Kind.MOVE:
-            if effects & _STOPS or len(effects & _GOES_ON) != 1:
-                yield Finding(Rule.POLLING, edge.name, "a move to an active state must start, restart or keep polling")
-        elif effects & _STOPS and set(edge.sources) & set(ACTIVE):
-            yield Finding(Rule.POLLING, edge.name, "an active job that stays must be polled")
+        said = frozenset(edge.effects) & _OF_POLLING
+        may, text = _polled_then(edge)
+        if said - may or len(said) != min(1, len(may)):
+            yield Finding(Rule.POLLING, edge.name, text)
+
+
+def _polled_then(edge: Edge) -> tuple[frozenset[Effect], str]:
+    """One of these must be said, or nothing if there are none."""
+    if edge.kind is Kind.IGNORE:
+        return frozenset(), "an answer that is ignored changes nothing about the polling"
+    if edge.kind is Kind.STAY and set(edge.sources) & set(ACTIVE):
+        return _KEEPS, "an active job that stays must be polled: keep_polling"
+    if edge.kind is Kind.STAY:
+        return _KEEPS | {Effect.STOP_POLLING}, "an end that stays must keep_polling or stop_polling"
+    if edge.target in ENDED:
+        wanted = Effect.WATCH if edge.ending is Ending.INFERRED else Effect.STOP_POLLING
+        return frozenset({wanted}), f"a move to this end must {wanted}, and only that"
+    if {None, *ENDED} & set(edge.sources):
+        return _BEGINS, "a job that was not active must be polled anew: start or restart polling"
+    return _BEGINS | _KEEPS, "a move to an active state must start, restart or keep polling"
+
+
+def _contexts(table: Table) -> Iterator[Finding]:
+    """A job takes its VM when it is born or comes back to life, and gives it back with its end."""
+    for edge in table:
+        wanted = _of_the_context(edge)
+        if set(edge.effects) & _OF_CONTEXT != wanted:
+            yield Finding(Rule.CONTEXT, edge.name, f"must {' '.join(wanted) or 'leave the VM alone'}, and only that")
+
+
+def _of_the_context(edge: Edge) -> set[Effect]:
+    if edge.kind is not Kind.MOVE:
+        return set()
+    if edge.target in ENDED:
+        return {Effect.SETTLE_CONTEXT}
+    if None in edge.sources:
+        return {Effect.CLAIM_CONTEXT}
+    return {Effect.RECLAIM_CONTEXT} if set(edge.sources) & set(ENDED) else set()
 
 
 def _reach(start: State | None, table: Table) -> set[State | None]:
@@ -127,6 +166,9 @@ def _unreachable(table: Table) -> Iterator[Finding]:
     for state in State:
         if state not in _reach(None, table):
             yield Finding(Rule.UNREACHABLE, state, "no job comes to this state in its first life")
+    for event in Event:
+        if not any(e.event is event for e in table):
+            yield Finding(Rule.UNREACHABLE, event, "no edge has this event")
 
 
 def _traps(table: Table) -> Iterator[Finding]:

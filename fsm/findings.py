@@ -10,8 +10,9 @@ class Rule(StrEnum):
     NAMES = "names"  # a name that nothing goes by, or that means two things
     WHY = "why"  # an edge that does not say why it exists
     SHAPE = "shape"  # target, kind, ending and error text that do not go together
-    POLLING = "polling"  # a move after which a job is polled that must not be, or the other way round
-    UNREACHABLE = "unreachable"  # a state that no job ever comes to
+    POLLING = "polling"  # an edge after which a job is polled that must not be, or the other way round
+    CONTEXT = "context"  # an end that does not give its VM back, or a life that does not take it
+    UNREACHABLE = "unreachable"  # a state that no job ever comes to, or an event that no edge has
     TRAP = "trap"  # a state that a job never comes out of
     SILENCE = "silence"  # an answer that may come for ever without anything happening
     OVERLAP = "overlap"  # a situation in which two edges pass

@@ -111,6 +111,7 @@ BROKEN: dict[str, tuple[Rule, Table]] = {
         Rule.POLLING,
         effects("absent", Effect.KEEP_POLLING, add=(Effect.STOP_POLLING,)),
     ),
+    "an end that keeps its VM": (Rule.CONTEXT, effects("done", Effect.SETTLE_CONTEXT)),
     "a state that only a revival leads to": (Rule.UNREACHABLE, without("configure")),
     "a table without a beginning": (Rule.UNREACHABLE, without("create")),
     "a state without an exit": (Rule.TRAP, no_exit_from(State.CONFIGURING)),

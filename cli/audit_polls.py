@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from cli.common import WIDTHS, fail, load_settings, out
-from fsm.guard import duration
+from fsm.guard import age_of
 from fsm.policy import RecoveryPolicy
 from poller.poll_check import check_files
 from poller.poll_findings import Limits, Report
@@ -51,6 +51,6 @@ def _show(report: Report, limit: int) -> None:
 def _seen(report: Report) -> str:
     seen = f"{report.questions} questions about {report.jobs} jobs by {report.runs} runs of the service"
     if report.since is not None and report.until is not None:
-        seen += f" in {duration(report.until - report.since)} from {report.since:%Y-%m-%d %H:%M:%S}Z on"
+        seen += f" in {age_of(report.until - report.since)} from {report.since:%Y-%m-%d %H:%M:%S}Z on"
     left_out = f"; {report.left_out} lines of runs whose beginning is missing are left out" if report.left_out else ""
     return seen + left_out

@@ -149,16 +149,22 @@ def age_guard(
     def sight(situation: Situation) -> Sight:
         have, want = age(situation), limit(situation)
         ahead = situation.now + (want - have) if have < want else None
-        return Sight(duration(have), f">= {duration(want)}", ahead)
+        return Sight(age_of(have), f">= {duration(want)}", ahead)
 
     return Guard(name, says, lambda s: age(s) >= limit(s), sight)
 
 
+def age_of(span: timedelta) -> str:
+    """An age as an operator reads it, to tenths of a second: one just short of its limit is never shown as if at it."""
+    return duration(span - span % timedelta(milliseconds=100))
+
+
 @lru_cache
 def duration(span: timedelta) -> str:
-    """A span as an operator reads it: 90s, 30m, 2h."""
-    seconds = span.total_seconds()
+    """A span as settings write it, exactly: 90s, 30m, 2h, 1.234s."""
+    seconds = span // timedelta(seconds=1)
     for unit, size in (("h", 3600), ("m", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{round(seconds, 1):.12g}s"
+        if not span.microseconds and seconds >= size and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    fraction = f".{span.microseconds:06}".rstrip("0") if span.microseconds else ""
+    return f"{seconds}{fraction}s"

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from fsm.facts import Situation
-from fsm.guard import Guard, Sight, age_guard, conjunction, disjunction, duration, negation, plain_guard
+from fsm.guard import Guard, Sight, age_guard, age_of, conjunction, disjunction, duration, negation, plain_guard
 from fsm.states import SETUP, Asker, Ending, Verdict
 
 # --- facts about the job -------------------------------------------------------------------------
@@ -88,7 +88,7 @@ watch_spent: Final = Guard(
     "watch_spent",
     "the VMA has answered for watch_for",
     lambda s: _answered_for(s) >= s.policy.watch_for,
-    lambda s: Sight(f"answered for {duration(_answered_for(s))}", f">= {duration(s.policy.watch_for)}"),
+    lambda s: Sight(f"answered for {age_of(_answered_for(s))}", f">= {duration(s.policy.watch_for)}"),
 )
 under_watch: Final = conjunction(
     "under_watch", "under watch", watch_open, negation(watch_spent, "watch_runs", "the watch is not over")
@@ -109,7 +109,7 @@ def _streak(name: str, says: str, kind: str) -> Guard:
     def sight(s: Situation) -> Sight:
         count, span = heard(s)
         limit = f">= {s.policy.inference_answers} like answers over {duration(s.policy.inference_ripe)}"
-        return Sight(f"{count} over {duration(timedelta(seconds=span))}", limit)
+        return Sight(f"{count} over {age_of(timedelta(seconds=span))}", limit)
 
     return Guard(name, says, ripe, sight)
 

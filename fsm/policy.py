@@ -21,6 +21,8 @@ from pydantic_core import PydanticCustomError
 from fsm.clock import ZERO
 from fsm.states import State
 
+LONGEST = timedelta(days=36_500)
+MOST_ANSWERS = 1000  # at the slowest pace eight hours of them: more is no patience, but a slip of the finger
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -30,7 +32,8 @@ def read_duration(value: object, otherwise: ValidatorFunctionWrapHandler) -> tim
     try:
         if written is not None:
             return timedelta(seconds=float(written[1]) * _UNITS[written[2] or "s"])
-        return otherwise(value)  # type: ignore[no-any-return]
+        # True would be taken for a second.
+        return otherwise(str(value) if isinstance(value, bool) else value)  # type: ignore[no-any-return]
     except (ValidationError, OverflowError) as error:
         raise PydanticCustomError("duration", "a duration is written 90s, 20m, 1.5h or PT20M") from error
 
@@ -38,12 +41,19 @@ def read_duration(value: object, otherwise: ValidatorFunctionWrapHandler) -> tim
 def _not_negative(value: timedelta) -> timedelta:
     if value < ZERO:
         raise PydanticCustomError("duration", "must not be negative")
-    return value
+    return _bounded(value)
 
 
 def _positive(value: timedelta) -> timedelta:
     if value <= ZERO:
         raise PydanticCustomError("duration", "must be more than 0")
+    return _bounded(value)
+
+
+def _bounded(value: timedelta) -> timedelta:
+    """A limit that lies beyond the last year of the calendar could not be told: no decision would come of it."""
+    if value > LONGEST:
+        raise PydanticCustomError("duration", "must not be longer than 36500d")
     return value
 
 
@@ -77,7 +87,7 @@ class RecoveryPolicy(BaseModel):
     unreachable_after: Duration = Field(_minutes(30), description="silence of the VMA that ends a job by inference")
     nearly_done_percent: Percent = Field(90.0, description="a lost job above this is taken for completed")
     inference_ripe: Duration = Field(_seconds(60), description="span of like answers before an inference; 0: at once")
-    inference_answers: int = Field(3, ge=1, description="like answers before an inference")
+    inference_answers: int = Field(3, ge=1, le=MOST_ANSWERS, description="like answers before an inference")
     completion_settle: Duration = Field(_minutes(15), description="unproven completion must stand unchanged this long")
     unintelligible_after: Duration = Field(_minutes(30), description="garbage for this long needs an operator")
     stalled_after: Duration = Field(_minutes(15), description="no byte moved for this long: not progressing")

@@ -27,12 +27,17 @@ def test_settings_documents_every_setting_that_code_reads(url: str) -> None:
 def test_the_printed_settings_file_gives_the_same_settings(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMA_FSM_POLICY__UNREACHABLE_AFTER", "20m")
     monkeypatch.setenv("OMA_FSM_VMA__HOSTS", '["vma-*.example", "localhost"]')
+    monkeypatch.setenv("OMA_FSM_POLICY__POLL_INTERVAL", "1234ms")
+    monkeypatch.setenv("OMA_FSM_POLICY__POLL_INTERVAL_NEAR_END", "40ms")
     printed = run("settings", "--toml").output
     before = Settings()
     Path("oma-fsm.toml").write_text(printed)
     monkeypatch.delenv("OMA_FSM_POLICY__UNREACHABLE_AFTER")
     monkeypatch.delenv("OMA_FSM_VMA__HOSTS")
+    monkeypatch.delenv("OMA_FSM_POLICY__POLL_INTERVAL")
+    monkeypatch.delenv("OMA_FSM_POLICY__POLL_INTERVAL_NEAR_END")
     assert tomllib.loads(printed)["policy"]["unreachable_after"] == "20m"
+    assert before.policy.poll_interval_near_end.total_seconds() == 0.04
     assert Settings() == before
 
 

@@ -20,9 +20,10 @@ from builders import (
 
 from fsm.decision import Outcome
 from fsm.facts import Asked, Situation, VmFacts
-from fsm.guard import Guard, Sight, conjunction, disjunction, duration, negation
+from fsm.guard import Guard, Sight, age_of, conjunction, disjunction, duration, negation
 from fsm.machine import decide, decide_on
 from fsm.memory import Memory, Streak
+from fsm.policy import RecoveryPolicy
 from fsm.states import Asker, Event, State, Verdict
 
 RIPE = Streak(NOW, LONG_UP.name, 0.0, 1.0, 9)
@@ -203,7 +204,19 @@ def test_a_negation_passes_exactly_when_the_guard_does_not() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0, "0s"), (59.94, "59.9s"), (60, "1m"), (90, "90s"), (1800, "30m"), (7200, "2h"), (1_728_001, "1728001s")],
-)
-def test_spans_are_written_for_people(seconds: float, said: str) -> None:
-    assert duration(timedelta(seconds=seconds)) == said
+    [
+        (0, "0s"), (59.94, "59.94s"), (60, "1m"), (90, "90s"), (1800, "30m"), (7200, "2h"), (1_728_001, "1728001s"),
+        (0.04, "0.04s"), (1.234, "1.234s"), (3600.000001, "3600.000001s"),
+    ],
+)  # fmt: skip
+def test_spans_are_written_for_people_and_read_as_they_were(seconds: float, said: str) -> None:
+    span = timedelta(seconds=seconds)
+    assert duration(span) == said
+    assert RecoveryPolicy(unreachable_after=said).unreachable_after == span
+
+
+def test_an_age_just_short_of_its_limit_is_not_told_as_if_it_had_reached_it() -> None:
+    ripe = job(heard="29:59.99", memory=Memory(unreachable=RIPE))
+    (silent,) = decide(ripe, Event.VMA_UNREACHABLE, answer("unreachable"), NOW).refusals
+    assert "silent_too_long: wants >= 30m, is 1799.9s" in silent.observed
+    assert [age_of(timedelta(seconds=s)) for s in (1799.999999, 1800, 1800.05)] == ["1799.9s", "30m", "30m"]

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from fsm.facts import Asked
+from fsm.machine import decide_on
 from fsm.policy import DEFAULT_POLICY, RecoveryPolicy
-from fsm.states import SETUP, State
+from fsm.states import ACTIVE, SETUP, State, Verdict
+from fsm.testing import NOW, make_evidence, make_job
 
 BY_THE_RULES: dict[str, Any] = {
     "grace_initializing": 300,
@@ -124,7 +127,9 @@ def test_durations_are_read_as_operators_write_them(written: Any, seconds: float
     assert RecoveryPolicy(unreachable_after=written).unreachable_after.total_seconds() == seconds
 
 
-@pytest.mark.parametrize("written", ["soon", "20 parsecs", "", "5m5", None, "9" * 12 + "d", "9" * 400, float("nan")])
+@pytest.mark.parametrize(
+    "written", ["soon", "20 parsecs", "", "5m5", None, "9" * 12 + "d", "9" * 400, float("nan"), True]
+)
 def test_a_duration_that_nobody_understands_is_refused(written: Any) -> None:
     with pytest.raises(ValidationError, match=r"unreachable_after\n *a duration is written 90s, 20m, 1.5h or PT20M"):
         RecoveryPolicy(unreachable_after=written)
@@ -134,6 +139,29 @@ def test_a_duration_that_nobody_understands_is_refused(written: Any) -> None:
 def test_no_duration_is_negative(written: Any) -> None:
     with pytest.raises(ValidationError, match=r"unreachable_after\n *must not be negative"):
         RecoveryPolicy(unreachable_after=written)
+
+
+@pytest.mark.parametrize("name", DURATIONS)
+@pytest.mark.parametrize("written", ["36501d", "99999999d", timedelta.max])
+def test_no_duration_leads_out_of_the_calendar(name: str, written: Any) -> None:
+    with pytest.raises(ValidationError, match=rf"{name}\n *must not be longer than 36500d"):
+        RecoveryPolicy(**{name: written})
+
+
+def test_under_the_longest_durations_every_verdict_can_be_told() -> None:
+    longest = {name: "36500d" for name in DURATIONS if not name.startswith("poll_interval")}
+    policy = RecoveryPolicy(**longest)
+    for verdict in Verdict:
+        for state in ACTIVE:
+            evidence = make_evidence(verdict)
+            assert decide_on(make_job(state), evidence, NOW, asked=Asked(), policy=policy).verdicts is not None
+
+
+@pytest.mark.parametrize("many", [1001, 10**20, float("inf")])
+def test_no_number_of_answers_is_waited_for_that_never_comes(many: Any) -> None:
+    with pytest.raises(ValidationError, match="inference_answers"):
+        RecoveryPolicy(inference_answers=many)
+    assert RecoveryPolicy(inference_answers=1000).inference_answers == 1000
 
 
 def test_every_set_up_state_has_a_grace_of_its_own() -> None:

@@ -66,6 +66,13 @@ def test_the_other_disks_count_as_they_were_last_seen() -> None:
     assert progress(heard(facts, disk("disk-2001", bytes_transferred=200))) == (40.0, 800, 2000)
 
 
+@pytest.mark.parametrize("disks", [(), TWO_DISKS[:1]])
+def test_an_answer_of_a_percentage_alone_leaves_the_bytes_as_they_were(disks: tuple[Disk, ...]) -> None:
+    facts = replace(job(disks=disks), percent=30.0, bytes_transferred=300, total_bytes=1000)
+    assert progress(absorb(facts, told(percent=None))) == (30.0, 300, 1000)
+    assert progress(absorb(facts, replace(told(), percent=42.0))) == (42.0, 300, 1000)
+
+
 def test_progress_may_fall_when_the_vma_says_so() -> None:
     story = Story(job())
     story.hear("running", percent=80.0)

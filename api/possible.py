@@ -8,7 +8,6 @@ from api.problems import failed_guards
 from fsm.decision import Decision, Outcome
 from fsm.explain import explain
 from fsm.facts import Asked, JobFacts
-from fsm.guard import GuardVerdict
 from fsm.machine import decide
 from fsm.policy import RecoveryPolicy
 from fsm.states import Event
@@ -50,10 +49,5 @@ def _impossible(event: Event, refused: Sequence[Decision]) -> PossibleEvent:
         leads_to=None,
         message=refused[0].says if illegal else "; ".join(map(str, common)),
         failed_guards=failed_guards(common),
-        possible_at=_all_flip_at(common),
+        possible_at=min((d.possible_at for d in refused if d.possible_at is not None), default=None),
     )
-
-
-def _all_flip_at(refusals: Sequence[GuardVerdict]) -> datetime | None:
-    times = [v.becomes_true_at for v in refusals if v.becomes_true_at is not None]
-    return max(times) if times and len(times) == len(refusals) else None

@@ -110,8 +110,12 @@ class Decision(Struct, frozen=True, gc=False):
 
     @property
     def possible_at(self) -> datetime | None:
-        """When a refused event becomes possible by the clock alone; None if time does not help."""
-        times = [v.becomes_true_at for v in self.refusals]
+        """When the clock alone lets the first of the refused edges pass; None if time does not help."""
+        times = [self._passes_at(edge) for edge in self.tried if edge is not self.rule]
+        return min((t for t in times if t is not None), default=None)
+
+    def _passes_at(self, edge: Edge) -> datetime | None:
+        times = [v.becomes_true_at for guard in edge.guards if not (v := guard(self.situation)).passed]
         known = [t for t in times if t is not None]
         return max(known) if known and len(known) == len(times) else None
 

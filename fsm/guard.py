@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 
@@ -27,7 +27,7 @@ class GuardVerdict(Struct, frozen=True, gc=False):
 
     def __str__(self) -> str:
         at = self.becomes_true_at
-        when = "" if at is None else f", from {at.replace(tzinfo=None).isoformat(' ', 'seconds')}Z on"
+        when = "" if at is None else f", from {at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z on"
         return f"{self.name}: wants {self.limit}, is {self.observed}{when}"
 
 

@@ -10,11 +10,15 @@ from api_stage import ANNA, API, JOBS, NOON, Stage, new_job
 from msgspec.structs import replace
 
 from api.errors import RefusedError
-from fsm.decision import Outcome
+from api.possible import possible_events
+from fsm.decision import Decision, Outcome
 from fsm.facts import Asked
 from fsm.guard import Guard, Sight
+from fsm.machine import decide
+from fsm.policy import DEFAULT_POLICY
 from fsm.spec import EDGES
 from fsm.states import Event
+from fsm.testing import make_job
 
 Play = Callable[..., None]
 NO_REASON = {
@@ -204,6 +208,21 @@ def test_a_refusal_that_time_alone_will_lift_says_when(play: Play) -> None:
         assert refused["message"].endswith("from 2026-03-02 12:00:55Z on")
 
     play(story)
+
+
+def test_an_event_is_possible_when_the_first_of_those_who_may_ask_can_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(minutes: int | None) -> Decision:
+        at = None if minutes is None else NOON + timedelta(minutes=minutes)
+        rule = altered(EDGES[0], guards=(Guard("ripe", "ripe", lambda _: False, lambda _: Sight("x", "y", at)),))
+        decided = decide(make_job("failed", ending="confirmed"), Event.REOPEN, None, NOON)
+        return replace(decided, tried=(rule,))
+
+    asked: tuple[Decision, ...] = ()
+    monkeypatch.setattr("api.possible.explain", lambda *_, **__: {Event.REOPEN: asked})
+    for minutes, possible in (((None, 3), 3), ((7, 3), 3), ((None, None), None)):
+        asked = tuple(map(refused, minutes))
+        (event,) = possible_events(make_job(), NOON, DEFAULT_POLICY)
+        assert event.possible_at == (None if possible is None else NOON + timedelta(minutes=possible))
 
 
 def test_an_id_that_exists_already_is_a_conflict(play: Play) -> None:

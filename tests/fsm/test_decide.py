@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import timedelta, timezone
 from typing import Any
 
 import pytest
@@ -140,6 +140,12 @@ def test_a_guard_that_waits_says_when_it_will_pass() -> None:
     assert waiting.becomes_true_at == NOW + timedelta(minutes=1)
     assert str(waiting) == "setup_timed_out: wants >= 5m, is 4m, from 2026-03-02 12:01:00Z on"
     assert decision.possible_at == NOW + timedelta(minutes=1)
+
+
+def test_an_instant_is_told_in_utc_whatever_zone_the_caller_counts_in() -> None:
+    there = NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    decision = decide(job("attaching", entered="4:00"), Event.VMA_NOT_FOUND, answer("not_found", there), there)
+    assert str(decision.refusals[0]).endswith("from 2026-03-02 12:01:00Z on")
 
 
 def test_the_grace_after_our_start_says_when_it_ends() -> None:

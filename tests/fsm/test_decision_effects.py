@@ -1,7 +1,6 @@
 """What a decision writes into the job, and what it says about it."""
 
 from dataclasses import replace as altered
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from builders import (
 )
 from msgspec.structs import replace
 
-from fsm.decision import Outcome
+from fsm.decision import Decision, Outcome
 from fsm.facts import Asked, VmFacts
 from fsm.guard import Guard, Sight
 from fsm.machine import decide, decide_on
@@ -89,22 +88,42 @@ def test_an_operator_who_changes_nothing_decided_nothing() -> None:
     assert decide(job(), Event.START, None, NOW, asked=OPERATOR).after.recovery_method is None
 
 
+def _refused(*ways: tuple[int | None, ...]) -> Decision:
+    """A refusal: on each way, in how many minutes its guards would pass (None: not by the clock)."""
+
+    def guard(passed: bool, minutes: float | None) -> Guard:
+        at = None if minutes is None else NOW + span(60 * minutes)
+        return Guard("g", "g", lambda _: passed, lambda _: Sight("x", "y", at))
+
+    guards = ((*(guard(False, m) for m in way), guard(True, 540)) for way in ways)
+    tried = tuple(altered(EDGES[0], name=f"way-{n}", guards=x) for n, x in enumerate(guards))
+    return replace(decide(job(), Event.COMPLETE, None, NOW), tried=tried)
+
+
 @pytest.mark.parametrize(
-    ("minutes", "possible"), [((), None), ((1, 3, 2), 3), ((1, None), None), ((None,), None)], ids=str
+    ("ways", "possible"),
+    [
+        ([(1, 3, 2)], 3),
+        ([(1, None)], None),
+        ([(None,)], None),
+        ([(5,), (2, 3)], 3),
+        ([(None, 1), (4,)], 4),
+        ([(None,), (None,)], None),
+        ([], None),
+    ],
+    ids=str,
 )
-def test_an_event_is_possible_once_its_last_refusal_has_passed(
-    minutes: tuple[int | None, ...], possible: int | None
+def test_an_event_is_possible_once_all_guards_of_its_first_way_have_passed(
+    ways: list[tuple[int | None, ...]], possible: int | None
 ) -> None:
-    def at(minute: int | None) -> datetime | None:
-        return None if minute is None else NOW + span(60 * minute)
+    assert _refused(*ways).possible_at == (None if possible is None else NOW + span(60 * possible))
 
-    def guard(passed: bool, flips_at: datetime | None) -> Guard:
-        return Guard("g", "g", lambda _: passed, lambda _: Sight("x", "y", flips_at))
 
-    guards = (*(guard(False, at(m)) for m in minutes), guard(True, NOW + span("9h")))
-    decision = decide(job(), Event.COMPLETE, None, NOW)
-    decision = replace(decision, tried=(altered(EDGES[0], guards=guards),))
-    assert decision.possible_at == at(possible)
+def test_a_job_that_stays_tells_when_it_will_move_though_not_on_every_way() -> None:
+    """Under 90 % it can be lost, and never be lost when nearly done."""
+    story = Story(job(heard=None, entered="1:00", percent=50.0, memory=Memory(not_found=RIPE)))
+    stayed = story.hear("not_found")
+    assert (stayed.edge, stayed.possible_at) == ("absent", NOW + span("1m"))
 
 
 def test_progress_of_an_older_copy_is_not_recorded_beside_a_newer_job() -> None:

@@ -7,12 +7,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from fsm.facts import Situation
+from fsm.facts import Situation, later
 from fsm.findings import Finding, Rule
 from fsm.guard import Guard
 from fsm.spec import Edge, Kind
 from fsm.states import ACTIVE, ENDED, VMA_EVENTS, Ending, Event, State
-from fsm.witnesses import TICK, later, much_later, plain, situations
+from fsm.witnesses import TICK, much_later, plain, situations
 
 Cell = tuple[State | None, Event]
 # A copy that runs is not silence; one that runs and moves no byte is the condition `Progressing`'s business.

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct, field
-from msgspec.structs import astuple, force_setattr
+from msgspec.structs import astuple, force_setattr, replace
 
 from fsm.clock import elapsed
 from fsm.evidence import Evidence
@@ -120,3 +120,11 @@ class Situation(Struct, frozen=True, eq=False, gc=False):
         if self.evidence is None:
             return self.age(since)
         return min(self.age(since), timedelta(seconds=self.evidence.uptime))
+
+
+def later(situation: Situation, span: timedelta) -> Situation:
+    """The same situation when nothing but time has passed."""
+    evidence, now = situation.evidence, situation.now + span
+    if evidence is not None:
+        evidence = replace(evidence, observed_at=now, uptime=evidence.uptime + span.total_seconds())
+    return replace(situation, now=now, evidence=evidence)

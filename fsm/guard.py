@@ -8,7 +8,10 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from fsm.facts import Situation
+from fsm.clock import ZERO
+from fsm.facts import Situation, later
+
+_TRIES = 1000  # each a limit further on, and the least limits are seconds
 
 
 class GuardVerdict(Struct, frozen=True, gc=False):
@@ -148,8 +151,20 @@ def age_guard(
 
     def sight(situation: Situation) -> Sight:
         have, want = age(situation), limit(situation)
-        ahead = situation.now + (want - have) if have < want else None
-        return Sight(age_of(have), f">= {duration(want)}", ahead)
+        at = situation.now + (want - have) if have < want else None
+        if at is not None and (not have or (situation.evidence is not None and situation.evidence.steps)):
+            at = reached(situation, at)
+        return Sight(age_of(have), f">= {duration(want)}", at)
+
+    def reached(situation: Situation, at: datetime) -> datetime | None:
+        """A time that lies ahead, or a clock that was set back: the age does not grow all the way, or falls on it."""
+        for _ in range(_TRIES):
+            then = later(situation, at - situation.now)
+            missing = limit(then) - age(then)
+            if missing <= ZERO:
+                return at
+            at += missing
+        return None
 
     return Guard(name, says, lambda s: age(s) >= limit(s), sight)
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from fsm.evidence import Evidence
-from fsm.facts import Asked, Disk, JobFacts, Situation, VmFacts
+from fsm.facts import Asked, Disk, JobFacts, Situation, VmFacts, later
 from fsm.guard import Guard
 from fsm.memory import DiskMemory, Memory, Still, Streak
 from fsm.policy import DEFAULT_POLICY, RecoveryPolicy
@@ -199,14 +199,6 @@ def situations(situation: Situation, guards: Iterable[Guard]) -> Iterator[Situat
         for position in turned:
             found = position.turn(found)
         yield found
-
-
-def later(situation: Situation, span: timedelta) -> Situation:
-    """The same situation when nothing but time has passed."""
-    evidence, now = situation.evidence, situation.now + span
-    if evidence is not None:
-        evidence = replace(evidence, observed_at=now, uptime=evidence.uptime + span.total_seconds())
-    return replace(situation, now=now, evidence=evidence)
 
 
 def much_later(situation: Situation) -> Situation:

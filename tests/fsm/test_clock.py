@@ -4,15 +4,18 @@ from datetime import datetime, timedelta
 
 import pytest
 from builders import LONG_UP, NOW, answer, job, span
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from fsm import guards as g
 from fsm.clock import ClockStep, elapsed
-from fsm.facts import Asked, JobFacts
+from fsm.facts import Asked, JobFacts, later
+from fsm.guard import Guard
 from fsm.machine import decide_on
 from fsm.memory import Memory, Still, Streak
-from fsm.states import Asker, Verdict
+from fsm.states import Asker, Event, State, Verdict
+from fsm.witnesses import TICK, plain
 
 POLL = Asked(Asker.POLL)
 FORWARD = ClockStep(NOW, NOW + span("2h"))
@@ -94,3 +97,29 @@ def test_no_verdict_comes_of_a_clock_that_was_set_forward(verdict: str) -> None:
     assert by_the_clock.edge == rule, "two hours that did pass"
     assert known.edge != rule
     assert not known.moved
+
+
+AGED = (
+    (g.setup_timed_out, State.ATTACHING, Event.VMA_NOT_FOUND, "entered_at"),
+    (g.had_time_to_post, State.REPLICATING, Event.VMA_NOT_FOUND, "entered_at"),
+    (g.silent_too_long, State.REPLICATING, Event.VMA_UNREACHABLE, "heard_at"),
+)
+
+
+@example(AGED[2], 2400, 300, -3600)
+@given(st.sampled_from(AGED), st.integers(-9000, 9000), st.integers(0, 9000), st.integers(-9000, 9000))
+def test_an_age_says_when_it_reaches_its_limit_whatever_the_clock_was_set(
+    aged: tuple[Guard, State, Event, str], since: int, stepped: int, ahead: int
+) -> None:
+    """A time that lies ahead, as another replica told it, or as an hour comes twice, is waited for first."""
+    guard, state, event, field = aged
+    s = plain(state, event)
+    set_at = s.now - timedelta(seconds=stepped)
+    steps = (ClockStep(set_at - timedelta(seconds=ahead), set_at),) if ahead else ()
+    facts = replace(s.facts, **{field: s.now + timedelta(seconds=since)})
+    s = replace(s, facts=facts, evidence=replace(s.evidence, steps=steps))
+    flips_at = guard(s).flips_at
+    assert (flips_at is None) == guard.passes(s)
+    if flips_at is not None:
+        assert guard.passes(later(s, flips_at - s.now))
+        assert not guard.passes(later(s, flips_at - s.now - TICK))

@@ -84,9 +84,9 @@ def _time(since: str | None) -> datetime:
         return BEGINNING
     try:
         given = datetime.fromisoformat(since)
-    except ValueError:
+        return given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # it may lie outside the calendar, in UTC
         fail(f"--since {since}: expected a date or time as in 2026-11-01 or 2026-11-01T12:00:00+00:00")
-    return given if given.tzinfo else given.replace(tzinfo=UTC)
 
 
 Row = tuple[str, datetime, str, str, Iterable[object]]
@@ -99,7 +99,8 @@ def _difference(found: Difference) -> Row:
 
 def _ended(found: Ended) -> Row:
     silence = found.silence
-    was = f"{silence.verdict} for {_rounded(silence.lasted)}: {silence.facts.state} and stayed"
+    became = f", then {silence.then}" if silence.then else " and stayed"
+    was = f"{silence.verdict} for {_rounded(silence.lasted)}: {silence.facts.state}{became}"
     return silence.facts.job_id, silence.since, was, led_to(found.would), found.guards
 
 
@@ -123,6 +124,9 @@ def _summary(audit: Audit, silences: int, ended: int) -> None:
          f"{silences} silences, {ended} would have ended their jobs")  # fmt: skip
     if audit.blind:
         _say(f"{audit.blind} moves cannot be judged: history did not yet keep the job as it was before")
+    for spec, count in audit.strange.items():
+        _say(f"{count} moves cannot be judged: they are told in words of specification {spec} that this release does "
+             f"not know; `oma-fsm spec diff {spec}` says which")  # fmt: skip
     for spec, count in audit.other_rules.items():
         _say(f"{count} of the moves were decided by specification {spec}: `oma-fsm spec diff {spec}` says what differs")
     _say(NOTE)

@@ -42,7 +42,15 @@ class PastMove:
     @property
     def says(self) -> str:
         """Where it led, and by which rule."""
-        return _told(self.edge, self.state, self.ending)
+        return told(self.edge, self.state, self.ending)
+
+
+@dataclass(frozen=True, slots=True)
+class StrangeMove:
+    """One move that another release made, with a state, an event or a fact that this one has no word for."""
+
+    job_id: str
+    spec: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +87,16 @@ class Audit:
     judged: int = 0
     blind: int = 0  # the job as it was is not kept
     other_rules: Counter[str] = field(default_factory=Counter)  # of the judged, those decided by other specifications
+    strange: Counter[str] = field(default_factory=Counter)  # by specification: not judged
 
 
-def replay(moves: Iterable[PastMove], policy: RecoveryPolicy, spec: str) -> Audit:
+def replay(moves: Iterable[PastMove | StrangeMove], policy: RecoveryPolicy, spec: str) -> Audit:
     """Decide every move again under `policy`; `spec` is the hash of the specification of this release."""
-    differences, judged, blind, other = [], 0, 0, Counter[str]()
+    differences, judged, blind, other, strange = [], 0, 0, Counter[str](), Counter[str]()
     for move in moves:
+        if isinstance(move, StrangeMove):
+            strange[move.spec] += 1
+            continue
         if move.before is None:
             blind += 1
             continue
@@ -93,7 +105,7 @@ def replay(moves: Iterable[PastMove], policy: RecoveryPolicy, spec: str) -> Audi
             other[move.spec] += 1
         if (found := again(move, move.before, policy)) is not None:
             differences.append(found)
-    return Audit(tuple(differences), judged, blind, other)
+    return Audit(tuple(differences), judged, blind, other, strange)
 
 
 def again(move: PastMove, before: JobFacts, policy: RecoveryPolicy) -> Difference | None:
@@ -112,11 +124,12 @@ def _refusing(move: PastMove, before: JobFacts, policy: RecoveryPolicy) -> tuple
 def led_to(decision: Decision) -> str:
     """Where a decision leads, and by which rule."""
     if decision.moved:
-        return _told(decision.edge, decision.after.state, decision.after.ending)
-    return _told(decision.edge, f"{decision.outcome} {decision.before.state}")
+        return told(decision.edge, decision.after.state, decision.after.ending)
+    return told(decision.edge, f"{decision.outcome} {decision.before.state}")
 
 
-def _told(edge: str | None, where: str, ending: Ending | None = None) -> str:
+def told(edge: str | None, where: str, ending: str | None = None) -> str:
+    """Where a move leads, how it ends there, and by which rule."""
     return where + (f", {ending}" if ending else "") + (f" ({edge})" if edge else "")
 
 

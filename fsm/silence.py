@@ -29,12 +29,16 @@ _POLL = Asked(Asker.POLL)
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """The VMA gave the same answer from `since` to `until`, and the job stayed. `facts`: the job when it began."""
+    """The VMA gave the same answer from `since` to `until`. `facts`: the job when it began.
+
+    The job stayed, or `then` says which move came before the VMA said anything else.
+    """
 
     facts: JobFacts
     verdict: Verdict
     since: datetime
     until: datetime
+    then: str = ""
 
     @property
     def lasted(self) -> timedelta:

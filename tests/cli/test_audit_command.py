@@ -17,7 +17,7 @@ from db import past
 from db.engine import make_engine, read, write
 from db.jobs import NewDisk, NewJob, NewVolume
 from db.store import Answer, Store
-from db.tables import HISTORY
+from db.tables import HISTORY, POLLS
 from fsm.evidence import DiskEvidence, Evidence
 from fsm.facts import Asked
 from fsm.machine import decide
@@ -159,6 +159,34 @@ def test_moves_of_older_releases_are_counted_and_not_judged(life: Life) -> None:
     assert "1 of the moves were decided by specification 0123456789ab: `oma-fsm spec diff 0123456789ab`" in output
 
 
+STRANGE = {"event": "vma_sleeping", "to_state": "paused", "asked_by": "cron", "facts_before": {"state": "paused"}}
+
+
+@pytest.mark.parametrize("column", STRANGE)
+def test_a_move_in_words_of_another_release_is_counted_with_where_they_are_explained(life: Life, column: str) -> None:
+    with unguarded(life.store.engine), write(life.store.engine) as connection:
+        strange = {column: STRANGE[column], "spec_hash": "0123456789ab"}
+        connection.execute(update(HISTORY).where(HISTORY.c.seq == 6).values(strange))
+    result = run("--policy", "unreachable_after=20m")
+    assert (result.exit_code, "5 moves judged" in result.output) == (0, True), result.output
+    assert "1 moves cannot be judged: they are told in words of specification 0123456789ab" in result.output
+    assert "2 silences, 1 would have ended" in result.output
+
+
+def test_what_another_release_remembered_or_heard_is_no_silence(life: Life) -> None:
+    with unguarded(life.store.engine), write(life.store.engine) as connection:
+        connection.execute(update(POLLS).where(POLLS.c.verdict != "not_found").values(verdict="asleep"))
+    assert "1 silences, 0 would have ended" in run("--policy", "unreachable_after=20m").output
+    with unguarded(life.store.engine), write(life.store.engine) as connection:
+        connection.execute(update(HISTORY).where(HISTORY.c.seq == 5).values(facts={"state": "paused"}))
+    assert "0 silences, 0 would have ended" in run("--policy", "unreachable_after=20m").output
+
+
+def test_a_silence_by_which_the_job_did_end_is_told_as_such(life: Life) -> None:
+    result = run("--policy", "inference_answers=1", "--policy", "inference_ripe=0")
+    assert "not_found for 1m: replicating, then failed, inferred (lost)" in result.output
+
+
 WRONG = {
     "unreachable_after": "--policy unreachable_after: expected NAME=VALUE, e.g. unreachable_after=20m",
     "unreachable_after=": "--policy unreachable_after=: expected NAME=VALUE",
@@ -180,6 +208,11 @@ def test_a_wrong_time_or_job_is_named(life: Life) -> None:
     wanted = "--since yesterday: expected a date or time as in 2026-11-01"
     _refused(run("--policy", "watch_for=1d", "--since", "yesterday"), wanted)
     _refused(run("--policy", "watch_for=1d", "--job", "job-0"), "no job 'job-0'")
+
+
+@pytest.mark.parametrize("since", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"])
+def test_a_time_outside_the_calendar_is_a_wrong_time(life: Life, since: str) -> None:
+    _refused(run("--policy", "watch_for=1d", "--since", since), f"--since {since}: expected a date or time")
 
 
 def _refused(result: Result, said: str) -> None:

@@ -10,7 +10,7 @@ from fsm.decision import Decision
 from fsm.facts import Asked
 from fsm.memory import Streak
 from fsm.policy import DEFAULT_POLICY, RecoveryPolicy
-from fsm.replay import Difference, PastMove, again, replay
+from fsm.replay import Difference, PastMove, StrangeMove, again, replay
 from fsm.silence import Silence, judge, not_borne
 from fsm.states import Verdict
 
@@ -110,8 +110,10 @@ def test_a_rule_that_this_release_does_not_have_is_said_to_be_gone() -> None:
 
 def test_moves_without_the_job_as_it_was_and_moves_by_other_rules_are_counted_apart() -> None:
     known, blind = past(silent_end()), replace(past(silent_end()), before=None)
-    audit = replay([known, blind, replace(known, spec="older")], DEFAULT_POLICY, SPEC)
+    strange = [StrangeMove("job-1", "oldest")] * 2
+    audit = replay([known, blind, replace(known, spec="older"), *strange], DEFAULT_POLICY, SPEC)
     assert (audit.judged, audit.blind, dict(audit.other_rules)) == (2, 1, {"older": 1})
+    assert dict(audit.strange) == {"oldest": 2}
 
 
 # --- silences that were borne -----------------------------------------------------------------------

@@ -90,8 +90,16 @@ class Store:
     # --- decisions -------------------------------------------------------------------------------
 
     def dry_run(self, job_id: str, event: Event, now: datetime, *, asked: Asked) -> Decision:
-        """What `fire` would decide, without deciding it."""
+        """What `fire` would decide, without deciding it: what an OMA wrote is heeded for it, and undone."""
+        if is_adopted(self.engine):
+            return self._write(lambda c: self._dry_run(c, job_id, event, now, asked))
         return decide(self.facts(job_id), event, None, now, asked=asked, policy=self.policy)
+
+    def _dry_run(self, connection: Connection, job_id: str, event: Event, now: datetime, asked: Asked) -> Decision:
+        self._heed_oma(connection, [job_id], now)
+        decision = decide(load_one(connection, job_id).facts, event, None, now, asked=asked, policy=self.policy)
+        connection.rollback()
+        return decision
 
     def fire(self, job_id: str, event: Event, now: datetime, *, asked: Asked, key: str | None = None) -> Applied:
         """Fire an event of the workflow or of an operator; a refusal is no error.

@@ -309,3 +309,27 @@ def test_a_database_of_our_own_is_not_looked_through(own_store: Store) -> None:
     with unguarded(own_store.engine):
         job(own_store.engine, "fresh", "replicating", created_at=CREATED, updated_at=ENDED_AT, started_at=None)
     assert own_store.heed_oma(LATER).born == {}
+
+
+# --- a dry run beside it ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "wrote", "event"),
+    [
+        ("replicating", "completed", Event.FAIL),
+        ("replicating", "attaching", Event.START),
+        ("initializing", "ready_for_sync", Event.START),
+        ("attaching", "cancelled", Event.START),
+        ("replicating", "replicating", Event.FAIL),
+    ],
+)
+def test_a_dry_run_says_what_will_be_decided_of_what_the_oma_only_just_wrote(
+    store: Store, before: str, wrote: str, event: Event
+) -> None:
+    job_id, asked = f"job-{before}", Asked(Asker.OPERATOR, "anna", "looked at it")
+    oma_writes(store, job_id, wrote)
+    stood = history(store, job_id)
+    told = store.dry_run(job_id, event, LATER, asked=asked)
+    assert (history(store, job_id), status(store, job_id)) == (stood, wrote), "nothing is written"
+    assert store.fire(job_id, event, LATER, asked=asked).decision == told

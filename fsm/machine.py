@@ -141,7 +141,8 @@ def situation_of(
 ) -> Situation:
     """What the guards see of a job that is asked about, or that an answer has come for."""
     asked = asked or Asked(Asker.WORKFLOW if evidence is None else Asker.POLL)
-    return Situation(facts if evidence is None else absorb(facts, evidence), evidence, asked, now, policy, vm or _FREE)
+    seen = facts if evidence is None else absorb(facts, evidence, policy)
+    return Situation(seen, evidence, asked, now, policy, vm or _FREE)
 
 
 def _after(edge: Edge, before: JobFacts, s: Situation) -> JobFacts:

@@ -7,9 +7,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fsm.evidence import DiskEvidence, Evidence, KeyEntry
+from fsm.policy import DEFAULT_POLICY, RecoveryPolicy
 from fsm.states import Attention, State, Verdict
 
-# Two answers further apart than this (seconds) do not count as "the VMA answered in between".
+# Two answers further apart than this (seconds), and than twice the pace of a watch, do not count as "the VMA answered
+# in between".
 ANSWERED_GAP = 120.0
 
 
@@ -101,7 +103,7 @@ class Memory(Struct, frozen=True, omit_defaults=True, gc=False):
         return replace(self, attention=attention, attention_since=None if attention is None else now)
 
 
-def remember(memory: Memory, evidence: Evidence, *, setup: bool) -> Memory:
+def remember(memory: Memory, evidence: Evidence, *, setup: bool, policy: RecoveryPolicy = DEFAULT_POLICY) -> Memory:
     """The memory after one more answer; `setup` while the copy has not been started (baselines are taken)."""
     said = _of_the_job(memory, evidence) if evidence.verdict.knows_the_job else _of_silence(memory, evidence)
     return replace(
@@ -110,7 +112,7 @@ def remember(memory: Memory, evidence: Evidence, *, setup: bool) -> Memory:
         refused_since=_refused_since(memory, evidence),
         answering_key=evidence.answering_key or memory.answering_key,
         disks=_disks(memory, evidence, setup=setup),
-        watched_seconds=memory.watched_seconds + _answered_gap(memory, evidence),
+        watched_seconds=memory.watched_seconds + _answered_gap(memory, evidence, policy),
         answered_by="" if evidence.verdict.is_no_answer else evidence.observer,
         answered_uptime=evidence.uptime,
     )
@@ -164,12 +166,14 @@ def _refused_since(memory: Memory, evidence: Evidence) -> datetime | None:
     return memory.refused_since if evidence.verdict is Verdict.UNREACHABLE else None
 
 
-def _answered_gap(memory: Memory, evidence: Evidence) -> float:
+def _answered_gap(memory: Memory, evidence: Evidence, policy: RecoveryPolicy) -> float:
     """Seconds since the previous answer, if the VMA answered then and now to the same observer."""
     if evidence.verdict.is_no_answer or memory.answered_by != evidence.observer:
         return 0.0
     gap = evidence.uptime - memory.answered_uptime
-    return gap if 0.0 <= gap <= ANSWERED_GAP else 0.0
+    if gap > ANSWERED_GAP and gap > 2 * max(policy.poll_interval, policy.watch_interval).total_seconds():
+        return 0.0
+    return max(gap, 0.0)
 
 
 def _disks(memory: Memory, evidence: Evidence, *, setup: bool) -> tuple[DiskMemory, ...]:

@@ -7,16 +7,17 @@ from msgspec.structs import replace
 from fsm.evidence import Evidence
 from fsm.facts import JobFacts
 from fsm.memory import Memory, remember
+from fsm.policy import DEFAULT_POLICY, RecoveryPolicy
 
 Progress = tuple[float, int, int]  # percent, bytes done, bytes in all
 
 
-def absorb(facts: JobFacts, evidence: Evidence) -> JobFacts:
+def absorb(facts: JobFacts, evidence: Evidence, policy: RecoveryPolicy = DEFAULT_POLICY) -> JobFacts:
     """The facts with what the answer adds: memory, sign of life, progress. State and version are untouched.
 
     An answer that lacks the progress leaves it alone.
     """
-    memory = remember(facts.memory, evidence, setup=facts.in_setup)
+    memory = remember(facts.memory, evidence, setup=facts.in_setup, policy=policy)
     if not evidence.verdict.knows_the_job:
         return replace(facts, memory=memory)
     percent, done, total = _of_the_disks(facts, memory, evidence) if facts.disks else _of_the_answer(facts, evidence)

@@ -209,5 +209,5 @@ def much_later(situation: Situation) -> Situation:
         situation = later(situation, sum(spans, timedelta(0)))
         if situation.evidence is not None:
             same = replace(situation.evidence, own_key_completed=situation.facts.memory.own_key_completed)
-            situation = replace(situation, facts=absorb(situation.facts, same))
+            situation = replace(situation, facts=absorb(situation.facts, same, policy))
     return situation

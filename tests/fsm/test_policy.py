@@ -11,7 +11,7 @@ from fsm.facts import Asked
 from fsm.machine import decide_on
 from fsm.policy import DEFAULT_POLICY, RecoveryPolicy
 from fsm.states import ACTIVE, SETUP, State, Verdict
-from fsm.testing import NOW, make_evidence, make_job
+from fsm.testing import NOW, Observer, make_evidence, make_job
 
 BY_THE_RULES: dict[str, Any] = {
     "grace_initializing": 300,
@@ -162,6 +162,17 @@ def test_no_number_of_answers_is_waited_for_that_never_comes(many: Any) -> None:
     with pytest.raises(ValidationError, match="inference_answers"):
         RecoveryPolicy(inference_answers=many)
     assert RecoveryPolicy(inference_answers=1000).inference_answers == 1000
+
+
+@pytest.mark.parametrize("pace", [{"watch_interval": "5m"}, {"poll_interval": "5m", "backoff_max": "5m"}])
+def test_a_watch_comes_to_its_end_at_whatever_pace_is_set(pace: dict[str, Any]) -> None:
+    policy = RecoveryPolicy(watch_for="1h", **pace)
+    observer = Observer(policy=policy)
+    *watched, last = observer.hear(make_job("failed"), "not_found", times=13, every="5m")
+    assert [d.edge for d in watched] == ["vma_not_found_watched"] * 12
+    assert (last.edge, last.after.watched) == ("vma_not_found_watch_over", False)
+    rare = Observer(policy=policy).hear(make_job("failed"), "not_found", times=13, every="601s")
+    assert {d.after.memory.watched_seconds for d in rare} == {0.0}, "nobody knows what was in between"
 
 
 def test_every_set_up_state_has_a_grace_of_its_own() -> None:

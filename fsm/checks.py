@@ -84,7 +84,7 @@ def _guard_names(table: Table) -> Iterator[Finding]:
 
 def _whys(table: Table) -> Iterator[Finding]:
     for edge in table:
-        if not edge.why.strip().endswith("."):
+        if not (edge.why or "").strip().endswith("."):
             yield Finding(Rule.WHY, edge.name, "no sentence says why it exists")
 
 

@@ -98,7 +98,13 @@ if os.environ.get("OMA_FSM_CHECK_SPEC"):  # in development: it takes longer than
     from fsm.checks import require_sound
 
     require_sound()
-MACHINE: Final = build()
+try:
+    MACHINE: Final = build()
+except (AttributeError, ValueError):  # a name that nothing goes by: the checks say which, and where
+    from fsm.checks import require_sound
+
+    require_sound()
+    raise
 
 
 def decide(

@@ -1,5 +1,8 @@
 """The static checks of what an edge says of polling, VM, birth and ending: whatever is wrong is found by name."""
 
+import subprocess
+import sys
+
 import pytest
 from msgspec.structs import replace as replaced
 from test_checks import Table, changed, effects, guards_replaced, without
@@ -70,3 +73,26 @@ def test_what_an_edge_says_wrongly_is_found_where_it_is(name: str) -> None:
 def test_a_silent_flip_is_told_as_such() -> None:
     _, _, table = WRONG["a guard that time flips and that does not say when"]
     assert "time flips it, and it does not say when" in {f.text for f in check(table)}
+
+
+_NO_NAME = """
+import dataclasses, fsm.spec as s
+s.EDGES = tuple(dataclasses.replace(e, {field}=(None if '{field}' == 'why' else 'paused')) if e.name == 'configure'
+                else e for e in s.EDGES)
+import cli.main, cli.spec
+cli.spec.check()
+"""
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("target", "names: configure: no state goes by 'paused'"),
+        ("event", "names: configure: no event goes by 'paused'"),
+        ("why", "why: configure: no sentence says why it exists"),
+    ],
+)
+def test_the_command_names_what_nothing_goes_by_though_no_machine_can_be_built_of_it(field: str, said: str) -> None:
+    spoilt = _NO_NAME.format(field=field)
+    run = subprocess.run([sys.executable, "-c", spoilt], capture_output=True, text=True, check=False)
+    assert (run.returncode, said in run.stdout + run.stderr) == (1, True), run.stderr

@@ -11,6 +11,7 @@ from msgspec import Struct
 from fsm.clock import ZERO
 from fsm.facts import Situation, later
 
+_TENTH = timedelta(milliseconds=100)
 _TRIES = 1000  # each a limit further on, and the least limits are seconds
 
 
@@ -30,7 +31,7 @@ class GuardVerdict(Struct, frozen=True, gc=False):
 
     def __str__(self) -> str:
         at = self.becomes_true_at
-        when = "" if at is None else f", from {at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z on"
+        when = "" if at is None else f", from {at.astimezone(UTC).isoformat(' ', 'seconds')[:-6]}Z on"
         return f"{self.name}: wants {self.limit}, is {self.observed}{when}"
 
 
@@ -169,9 +170,10 @@ def age_guard(
     return Guard(name, says, lambda s: age(s) >= limit(s), sight)
 
 
+@lru_cache
 def age_of(span: timedelta) -> str:
     """An age as an operator reads it, to tenths of a second: one just short of its limit is never shown as if at it."""
-    return duration(span - span % timedelta(milliseconds=100))
+    return duration(span - span % _TENTH)
 
 
 @lru_cache

@@ -13,6 +13,7 @@ from fsm.states import Attention, State, Verdict
 # Two answers further apart than this (seconds), and than twice the pace of a watch, do not count as "the VMA answered
 # in between".
 ANSWERED_GAP = 120.0
+_AT_WORK = (Verdict.RUNNING, Verdict.UNSETTLED)  # bytes may move: who says one and the other in turn may still hang
 
 
 class Streak(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -127,7 +128,7 @@ def _of_the_job(memory: Memory, evidence: Evidence) -> Memory:
         unreachable=None,
         unintelligible_since=None,
         settling=_stand(memory.settling, evidence) if verdict is Verdict.UNSETTLED else None,
-        still=_stand(memory.still, evidence) if verdict is Verdict.RUNNING else None,
+        still=_stand(memory.still, evidence) if verdict in _AT_WORK else None,
         failed_disks=evidence.failed_disks,
         own_key_completed=evidence.own_key_completed,
     )

@@ -152,6 +152,19 @@ def test_the_stall_is_timed_from_the_last_change() -> None:
     assert "Progressing" in _wrong(story)
 
 
+def test_a_copy_that_is_said_to_run_and_to_be_done_in_turn_stalls_all_the_same() -> None:
+    """Neither is ever said for long enough to settle; nobody would learn that no byte moves."""
+    story = Story(job())
+    for _ in range(360):
+        story.hear("unsettled", percent=58.0)
+        story.wait(5).hear("running", percent=58.0)
+        story.wait(5)
+    assert story.now - NOW == span("1h")
+    assert (story.facts.state, _wrong(story)) == (State.REPLICATING, {"Progressing", "NeedsOperator"})
+    story.hear("running", percent=58.1)
+    assert _wrong(story) == set()
+
+
 def test_the_stall_survives_a_restart_of_ours_and_an_outage() -> None:
     story = Story(job())
     story.hear("running", percent=30.0)

@@ -372,8 +372,8 @@ class Judge:
             if not applied[planned.job_id] <= polls <= applied[planned.job_id] + unlogged:
                 self.say(f"{planned.job_id}: {polls} polls counted, {applied[planned.job_id]} logged")
         for process in self.world.processes:
-            counted = sum(s.value for m in process.service.metrics.polls.collect() for s in m.samples
-                          if s.name.endswith("_total"))  # fmt: skip
+            told = (m for c in process.service.metrics.polls.values() for m in c.collect())
+            counted = sum(s.value for m in told for s in m.samples if s.name.endswith("_total"))
             logged = sum(isinstance(s, Settled) and s.became == "applied" and s.run == process.name
                          for s in self.world.lines)  # fmt: skip
             if counted != logged:

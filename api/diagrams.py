@@ -1,6 +1,5 @@
 """Pictures over REST: of the machine, of one job's path, and of all jobs."""
 
-import asyncio
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -8,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from api.deps import Service, require_ready
+from api.facade import OmaFsm
 from api.fields import JobId
 from api.problems import documented
 from db import diagrams
@@ -59,7 +59,7 @@ async def list_views() -> Views:
 )
 async def get_fleet(service: Service, form: FormatName = DEFAULT) -> Response:
     """All jobs: how many are in each state, how long jobs stay there, and over which moves they fail."""
-    return await _drawn(await service.read(diagrams.fleet_map), form)
+    return await _drawn(service, await service.read(diagrams.fleet_map), form)
 
 
 @router.get("/diagrams/{view_name}", response_class=Response, responses=_DRAWN | documented(404, 422, 501))
@@ -69,7 +69,7 @@ async def get_view(view_name: str, service: Service, form: FormatName = DEFAULT)
         shown = view(view_name, service.settings.policy)
     except UnknownViewError:
         raise NotFoundError("diagram view", view_name[:100]) from None
-    return await _drawn(shown, form)
+    return await _drawn(service, shown, form)
 
 
 @router.get(
@@ -80,11 +80,11 @@ async def get_view(view_name: str, service: Service, form: FormatName = DEFAULT)
 )
 async def get_path(job_id: JobId, service: Service, form: FormatName = DEFAULT) -> Response:
     """What a job really went through: its moves, numbered, who asked for them, and the time in each state."""
-    return await _drawn(await service.read(diagrams.job_path, job_id, service.observer.now()), form)
+    return await _drawn(service, await service.read(diagrams.job_path, job_id, service.observer.now()), form)
 
 
-async def _drawn(shown: Diagram, form: str) -> Response:
+async def _drawn(service: OmaFsm, shown: Diagram, form: str) -> Response:
     drawn = format_of(form)
-    content = await asyncio.to_thread(drawn.bytes, shown)
+    content = await service.work(drawn.bytes, shown)
     kind = drawn.media_type + ("; charset=utf-8" if drawn.media_type.startswith("text/") else "")
     return Response(content, headers={"content-type": kind})

@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
 from sqlalchemy import Engine
@@ -30,12 +29,15 @@ from poller.poll_log import open_log
 from poller.recovery import Run
 from poller.rehearsal import rehearse
 from poller.service import PollingService
+from poller.threads import Threads
 from vma.fleet import Fleet
 from vma.observer import Observer
 
 log = structlog.get_logger(__name__)
+P = ParamSpec("P")
 T = TypeVar("T")
 RETRY = 1.0  # seconds until a database that is away is tried again
+WORKERS = 8  # threads for what is asked from outside: fewer than the engine has connections, 15
 
 
 class OmaFsm:
@@ -59,7 +61,8 @@ class OmaFsm:
         self._waiting: asyncio.Task[None] | None = None
         self._begun = self.ready = False
         # One thread, so that the claim to the database is let go of after whatever was taking it, also when we stop.
-        self._claimant = ThreadPoolExecutor(1, thread_name_prefix="claim")
+        self._claimant = Threads("claim")
+        self._workers = Threads("api", WORKERS)  # monitor and recovery have others, however many callers wait
 
     async def start(self) -> None:
         """Check the database and start polling, once; waits in the background for a database that is away.
@@ -76,7 +79,7 @@ class OmaFsm:
         self._begun = True
 
     async def _begin(self) -> None:
-        await self._in_turn(self.prepare)
+        await self._claimant.run(self.prepare)
         await self.appliances.look()
         self.polling.start()
         self._fleet_keeper = asyncio.create_task(self.appliances.loop(), name="appliances")
@@ -102,7 +105,7 @@ class OmaFsm:
         while True:
             await asyncio.sleep(SILENCE / 4)
             try:
-                await self._in_turn(self.place.check)
+                await self._claimant.run(self.place.check)
             except Exception:
                 log.exception("the claim to the database could not be looked at; it is tried again")
 
@@ -128,10 +131,7 @@ class OmaFsm:
                 await self.appliances.keep()
         finally:  # whatever went wrong, the database is free for another service
             self.ready = False
-            await self._in_turn(self.close)
-
-    async def _in_turn(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._claimant, work)
+            await self._claimant.run(self.close)
 
     def close(self) -> None:
         """Let go of the database, after `stop` or after a `prepare` that no start followed."""
@@ -147,20 +147,23 @@ class OmaFsm:
 
     async def read(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Run one of `db.views` in a read transaction."""
+        return await self.work(self._read, work, *args, **kwargs)
 
-        def run() -> T:
-            with read(self.engine) as connection:
-                return work(connection, *args, **kwargs)
+    def _read(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        with read(self.engine) as connection:
+            return work(connection, *args, **kwargs)
 
-        return await asyncio.to_thread(run)
+    async def work(self, what: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run what takes its time in one of the threads that all who ask from outside share."""
+        return await self._workers.run(what, *args, **kwargs)
 
     async def loaded(self, job_id: str) -> Loaded:
         """One job with its polling row. NotFoundError."""
-        return await asyncio.to_thread(self.store.loaded, job_id)
+        return await self.work(self.store.loaded, job_id)
 
     async def dry_run(self, job_id: str, event: Event, asked: Asked) -> Decision:
         """What `fire` would decide. NotFoundError."""
-        return await asyncio.to_thread(self.store.dry_run, job_id, event, self.observer.now(), asked=asked)
+        return await self.work(self.store.dry_run, job_id, event, self.observer.now(), asked=asked)
 
     # --- what can be done ------------------------------------------------------------------------
 
@@ -169,10 +172,8 @@ class OmaFsm:
 
         RefusedError if the VM is not free; ConflictError for an id that exists.
         """
-        asked_about = await self._ask_about_watched(new)
-        decision = await asyncio.to_thread(
-            self.store.create, new, self.observer.now(), asked=asked or Asked(), asked_about=asked_about
-        )
+        asked, about = asked or Asked(), await self._ask_about_watched(new)
+        decision = await self.work(self.store.create, new, self.observer.now(), asked=asked, asked_about=about)
         if not decision.moved:
             raise RefusedError(decision)
         log.info("Job created", job_id=decision.after.job_id, vm=new.vm_name, disks=len(new.disks))
@@ -180,7 +181,7 @@ class OmaFsm:
         return decision
 
     async def _ask_about_watched(self, new: NewJob) -> dict[str, Verdict]:
-        vm = await asyncio.to_thread(self.store.vm_facts, new)
+        vm = await self.work(self.store.vm_facts, new)
         if vm.watched_job is None or vm.unfinished_job is not None:
             return {}
         facts = (await self.loaded(vm.watched_job)).facts
@@ -198,8 +199,7 @@ class OmaFsm:
 
         RefusedError with every failed guard; NotFoundError; ConflictError for a key of another event of the job.
         """
-        now = self.observer.now()
-        applied = await asyncio.to_thread(self.store.fire, job_id, event, now, asked=asked, key=key)
+        applied = await self.work(self.store.fire, job_id, event, self.observer.now(), asked=asked, key=key)
         if not applied.decision.outcome.accepted:
             raise RefusedError(applied.decision)
         if not applied.repeated:
@@ -220,17 +220,17 @@ class OmaFsm:
 
     async def record_volume(self, job_id: str, disk_id: str, volume: NewVolume) -> None:
         """Tie a volume to a disk; its export key is asked about at once, so that a stale entry is known as such."""
-        await asyncio.to_thread(self.store.record_volume, job_id, disk_id, volume, self.observer.now())
+        await self.work(self.store.record_volume, job_id, disk_id, volume, self.observer.now())
         self.polling.wake(job_id)
 
     async def last_change_id(self, vm_path: str, disk_id: str) -> str:
         """The ChangeID of a disk's last good copy. NotFoundError for an unknown VM."""
-        return await asyncio.to_thread(self.store.last_change_id, vm_path, disk_id)
+        return await self.work(self.store.last_change_id, vm_path, disk_id)
 
     async def record_change_id(self, job_id: str, disk_id: str, change_id: str, previous: str | None) -> bool:
         """Write the proof that a disk's copy ended; the job is asked about at once. NotFoundError."""
         now = self.observer.now()
-        fresh = await asyncio.to_thread(self.store.record_change_id, job_id, disk_id, change_id, previous, now)
+        fresh = await self.work(self.store.record_change_id, job_id, disk_id, change_id, previous, now)
         log.info("Disk copied", job_id=job_id, disk_id=disk_id, known_already=not fresh)
         self.polling.wake(job_id)
         return fresh

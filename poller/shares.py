@@ -1,6 +1,5 @@
 """One replica of several: what of all jobs it may believe to be its own, and for how long."""
 
-import asyncio
 import zlib
 from collections.abc import Collection
 from functools import lru_cache
@@ -11,6 +10,7 @@ import structlog
 from db.roster import SHARES
 from db.transactions import short
 from poller.ownership import Change, CoordinationAwayError, Held, Member
+from poller.threads import Threads
 from vma.observer import Observer
 
 log = structlog.get_logger(__name__)
@@ -35,6 +35,7 @@ class SharedOwnership:
 
     def __init__(self, member: Member, observer: Observer) -> None:
         self._member, self._observer = member, observer
+        self._thread = Threads("shares")  # its own: a look that waits behind other work costs us all shares
         self._held = Held()
         self._until = 0.0  # of the observer's uptime
         self._told = ""  # why we have no place, as it was logged last
@@ -70,18 +71,18 @@ class SharedOwnership:
         change = Change(held.mine - believed, before - held.mine, len(held.mine))
         self._looks += 1
         if change.gained or change.lost or self._looks % SIGN_EVERY == 0:
-            await asyncio.to_thread(self._sign, len(held.mine))
+            await self._thread.run(self._sign, len(held.mine))
         return change
 
     async def _hold(self, began: float) -> tuple[Held, float]:
         """What is held, and until when that may be believed."""
         try:
-            held = await asyncio.to_thread(self._member.hold)
+            held = await self._thread.run(self._member.hold)
         except CoordinationAwayError as error:
             return self._nobody_knows(began, error)
         except Exception as error:  # of whatever kind: the others may have our shares by now
             self._held = Held(others=self._held.others)
-            await asyncio.to_thread(self._rejoin, error)
+            await self._thread.run(self._rejoin, error)
             return self._held, began + self._member.trust
         if self._alone:
             log.info("The coordination server answers again; the jobs are shared out", held=len(held.mine))
@@ -125,7 +126,7 @@ class SharedOwnership:
     async def leave(self) -> None:
         """Let the others have our shares now, not when our connection is missed."""
         self._held, self._until, self._left = Held(), 0.0, True
-        await asyncio.to_thread(self._member.release)
+        await self._thread.run(self._member.release)
 
     def living(self) -> Collection[str]:
         """The ids of all replicas that live, ours among them."""

@@ -13,6 +13,8 @@ from api.errors import StartedBeforeError
 from api.facade import OmaFsm
 from api.settings import Settings, VmaSettings
 from db.errors import SecondProcessError
+from fsm.facts import Asked
+from fsm.states import Asker
 
 NOWHERE = VmaSettings.model_validate({"url": "http://127.0.0.1:1"})
 
@@ -92,5 +94,25 @@ def test_a_service_whose_event_loop_was_closed_still_lets_go_of_the_database(set
     async def story() -> None:
         await next_one.start()
         await next_one.stop()
+
+    asyncio.run(story())
+
+
+def test_callers_that_wait_for_the_database_hold_up_nobody_who_polls(settings: Settings) -> None:
+    """They take as many threads as there are for them; the health monitor looks, and a recovery is opened."""
+
+    async def story() -> None:
+        service, answered = OmaFsm(settings), threading.Event()
+        await service.start()
+        await service.polling.recovery.finished.wait()
+        callers = [asyncio.create_task(service.read(lambda _: answered.wait(30))) for _ in range(50)]
+        try:
+            async with asyncio.timeout(10):
+                await service.polling.monitor.cycle()
+                assert (await service.recover(Asked(Asker.TRIGGER, "anna"))).total == 0
+        finally:
+            answered.set()
+        assert all(await asyncio.gather(*callers))
+        await service.stop()
 
     asyncio.run(story())

@@ -1,7 +1,9 @@
 """While nobody can know who lives, no job may be silent: each replica asks about all, and gives back when it ends."""
 
 import asyncio
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
@@ -146,3 +148,22 @@ def test_it_says_once_that_the_server_is_away_again_when_it_learns_why_and_once_
         ("error", "redis://host: no answer; the last try ended with: invalid password"),
         ("info", None),
     ]
+
+
+def test_a_look_waits_for_no_other_work_of_the_process() -> None:
+    """Whoever looks too late has lost all his shares."""
+
+    async def story() -> None:
+        loop, go_on = asyncio.get_running_loop(), threading.Event()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        busy = loop.run_in_executor(None, go_on.wait, 30)
+        replica = SharedOwnership(OneMember(), Clock().observer())
+        try:
+            async with asyncio.timeout(10):
+                assert (await replica.look()).held == 32
+                await replica.leave()
+        finally:
+            go_on.set()
+        assert await busy
+
+    asyncio.run(story())

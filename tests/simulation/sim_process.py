@@ -18,6 +18,7 @@ from poller.ownership import SOLE, Ownership
 from poller.poll_log import WrittenLog
 from poller.service import PollingService
 from poller.shares import SharedOwnership
+from poller.threads import Threads
 from vma.observer import Observer
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Facade(OmaFsm):
 
     def __init__(self, store: Any, polling: PollingService, observer: Observer) -> None:
         self.store, self.polling, self.observer = store, polling, observer
+        self._workers = Threads("api")
 
 
 class Mortal:

@@ -96,6 +96,7 @@ class Checker:
                 self._look(job_id, job, at)
                 job.forget()
             elif run in job.flights or (job.asker == run and job.due is not None):
+                self._look(job_id, job, at)
                 job.expect(at, self._limits.handover)  # who takes it over asks at once
             job.flights.pop(run, None)
         self._up.discard(run)
@@ -135,6 +136,8 @@ class Checker:
             self._look(line.job, job, now)
             job.forget()
             job.turns.clear()
+        if line.lost:
+            job.expect(now, self._limits.handover)  # whoever takes it over asks at once
 
     def _waits(self, now: float, _run: Run, line: Waits) -> None:
         for job_id in line.jobs:
@@ -186,13 +189,10 @@ class Checker:
             job.forget()
         elif run.id in job.guests:
             job.guests.discard(run.id)
-        elif line.pause is None:
-            job.forget()
-        elif began is not None or line.became == "applied":
-            self._pause(now, line, job)
+        elif line.pause is not None and (began is not None or line.became == "applied"):
+            self._pause(now, line, line.pause, job)
 
-    def _pause(self, now: float, line: Settled, job: _Job) -> None:
-        pause = line.pause or 0.0
+    def _pause(self, now: float, line: Settled, pause: float, job: _Job) -> None:
         if pause > self._limits.longest + 1.0:
             self._say(Wrong.SLOW, line.job, now, now, f"put off for {pause:.0f} s after {line.verdict}")
         job.expect(now + min(pause, self._limits.longest), self._late)

@@ -46,9 +46,10 @@ class Put(Record):
 
 
 class Left(Record):
-    """A job left the schedule of this run."""
+    """A job left the schedule of this run. `lost`: because it is no longer ours, so another run is to ask about it."""
 
     job: str
+    lost: bool = False
 
 
 class Asks(Record):

@@ -118,7 +118,7 @@ class WrittenLog(PollLog):
     def __init__(self, sink: Sink, observer: Observer, ownership: Ownership = SOLE, boot_id: str | None = None) -> None:
         self._sink, self._observer, self._run, self._ownership = sink, observer, observer.id, ownership
         self._boot = boot_id or boot()
-        self._scheduled: set[str] = set()
+        self._scheduled: dict[str, bool] = {}  # True: it was ours when it came
 
     def began(self) -> None:
         observer = self._observer
@@ -136,14 +136,13 @@ class WrittenLog(PollLog):
 
     def put(self, job_id: str, delay: float) -> None:
         if job_id not in self._scheduled:
-            self._scheduled.add(job_id)
-            guest = not self._ownership.owns(job_id)
-            self._sink(Put(run=self._run, up=self._up, job=job_id, delay=delay, guest=guest))
+            mine = self._scheduled[job_id] = self._ownership.owns(job_id)
+            self._sink(Put(run=self._run, up=self._up, job=job_id, delay=delay, guest=not mine))
 
     def left(self, job_id: str) -> None:
         if job_id in self._scheduled:
-            self._scheduled.discard(job_id)
-            self._sink(Left(run=self._run, up=self._up, job=job_id))
+            lost = self._scheduled.pop(job_id) and not self._ownership.owns(job_id)
+            self._sink(Left(run=self._run, up=self._up, job=job_id, lost=lost))
 
     def asks(self, loaded: Loaded, asked: Asked) -> None:
         facts = loaded.facts

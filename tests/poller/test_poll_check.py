@@ -26,8 +26,8 @@ class Log:
     def put(self, up: float, job: str = "j") -> "Log":
         return self._add(Put(run=self.run, up=up, job=job))
 
-    def left(self, up: float, job: str = "j") -> "Log":
-        return self._add(Left(run=self.run, up=up, job=job))
+    def left(self, up: float, job: str = "j", *, lost: bool = False) -> "Log":
+        return self._add(Left(run=self.run, up=up, job=job, lost=lost))
 
     def asks(self, up: float, job: str = "j", **more: Any) -> "Log":
         return self._add(Asks(run=self.run, up=up, job=job, **{"version": 1, "polls": 0} | more))
@@ -229,15 +229,31 @@ def test_two_replicas_that_ask_in_turn_overlap() -> None:
 
 
 def test_a_job_that_is_handed_over_does_not_overlap() -> None:
-    gives, takes = Log("a").put(0.0).polls(1, 16).asks(21).left(21.5), Log("b").put(21.6).polls(21.6, 60)
+    gives = Log("a").put(0.0).polls(1, 16).asks(21).left(21.5, lost=True)
+    takes = Log("b").put(21.6).polls(21.6, 60)
     gives.settled(22, pause=None).must(60, "j")
     assert found(gives, takes) == []
 
 
+def test_a_job_that_a_replica_gave_up_and_nobody_takes_is_missed() -> None:
+    """Both lose their shares at once; the monitor, which would say that somebody must ask, may hang as they do."""
+    one, two = Log("a").put(0.0).polls(1, 16).asks(21).left(21.5, lost=True), Log("b").lives(21, 36, 42)
+    one.settled(22, became="dropped", was=None, had=None, pause=None)
+    assert found(one.lives(36.4), two) == []
+    assert found(one.lives(36.6), two) == [(Wrong.GAP, "j")]
+
+
+def test_a_job_that_a_replica_gave_up_and_that_ended_since_is_not_missed() -> None:
+    one, two = Log("a").put(0.0).polls(1, 16).left(17, lost=True), Log("b").lives(18)
+    assert found(one, two.asks(18, guest=True).settled(18.1, over=True, pause=None).must(60)) == []
+    by_hand = Log("a").put(0.0).polls(1, 16).left(17, lost=True).must(60)
+    assert found(by_hand.must(120), Log("b").lives(18, 120)) == []
+
+
 def test_a_job_that_goes_to_and_fro_does_not_overlap() -> None:
     """A frozen replica is woken, and gets its share again soon after; then the other stops."""
-    one, two = Log("a").put(0.0).polls(1, 6), Log("b").put(17).polls(17, 22).left(24)
-    one.left(23).put(25).polls(25, 30).left(31)
+    one, two = Log("a").put(0.0).polls(1, 6), Log("b").put(17).polls(17, 22).left(24, lost=True)
+    one.left(23, lost=True).put(25).polls(25, 30).left(31, lost=True)
     assert found(one, two.put(32).polls(32, 60)) == []
 
 

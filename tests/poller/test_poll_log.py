@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from model_vma import Clock
 from structlog.testing import capture_logs
 from world import Process, World, run
 
 from fsm.states import State
-from poller.ownership import SOLE
+from poller.ownership import SOLE, SoleOwnership
 from poller.poll_check import check, check_files
 from poller.poll_lines import Asks, Began, Ended, Left, Line, Must, Put, Settled, Waits
 from poller.poll_log import File, PollLogError, WrittenLog, open_log
@@ -194,3 +195,22 @@ def test_a_full_disk_is_said_once_and_costs_no_poll(tmp_path: Path) -> None:
             file(Left(run="a", up=float(up), job="j"))
     [said] = logs
     assert (said["log_level"], said["why"]) == ("error", "[Errno 28] No space left on device")
+
+
+def test_of_a_job_that_leaves_it_is_told_whether_another_replica_is_to_ask_about_it() -> None:
+    class Some(SoleOwnership):
+        def owns(self, job_id: str) -> bool:
+            return job_id in mine
+
+    mine, lines = {"ended", "lost"}, list[Line]()
+    log = WrittenLog(lines.append, Clock().observer(), Some(), "here")
+    for job in ("ended", "lost", "guest"):
+        log.put(job, 0.0)
+    mine.discard("lost")
+    for job in ("ended", "lost", "guest"):
+        log.left(job)
+    assert {line.job: line.lost for line in lines if isinstance(line, Left)} == {
+        "ended": False,
+        "lost": True,
+        "guest": False,
+    }

@@ -14,7 +14,7 @@ from poller.monitor import Monitor
 from poller.ownership import SOLE, Ownership
 from poller.poll_log import UNLOGGED, PollLog
 from poller.poller import Poller
-from poller.recovery import Recovery
+from poller.recovery import Recovery, RecoveryRunningError
 from poller.sharing import Sharing
 from poller.vmas import Vmas
 from vma.observer import Observer
@@ -106,19 +106,23 @@ class PollingService:
 
     async def _recover_at_start(self) -> None:
         """Recovery of all active jobs of ours; waits, and says so, while the database is away."""
-        asked = Asked(Asker.STARTUP)
+        asked, waits = Asked(Asker.STARTUP), False
         await self.sharing.begun.wait()
         while True:
             try:
-                living = await asyncio.to_thread(self.ownership.living)
+                living = {*await asyncio.to_thread(self.ownership.living), self.observer.id}
                 await asyncio.to_thread(self.store.abandon_runs, self.observer.now(), living)
                 await self.monitor.heed_oma()
                 await self.recovery.start(asked)
+            except RecoveryRunningError as error:
+                if not waits:
+                    log.info("Recovery at the start comes after one that was triggered before it", why=str(error))
+                waits = True
             except Exception as error:  # whatever it is, jobs wait for us: try until it works
                 log.error("Recovery cannot start; trying again", why=str(error)[:300], every_seconds=RESTART)
-                await asyncio.sleep(RESTART)
             else:
                 return
+            await asyncio.sleep(RESTART)
 
     async def _keep_alive(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
         while True:

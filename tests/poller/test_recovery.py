@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from world import OPERATOR, TRIGGER, World, run
+from world import OPERATOR, TRIGGER, World, run, until
 
+from fsm.facts import Asked
 from fsm.policy import RecoveryPolicy
 from fsm.states import Event
 from poller import poller as poller_module
-from poller.recovery import RecoveryRunningError
+from poller.recovery import RecoveryRunningError, Run
 
 
 @pytest.fixture(autouse=True)
@@ -144,6 +145,46 @@ def test_of_two_triggers_at_once_one_is_refused(world: World) -> None:
 
     run(story())
     assert len(world.runs()) == 2
+
+
+def test_one_that_is_triggered_before_that_of_the_start_goes_on_and_the_start_s_comes_after(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start closes what killed processes left open: not what this one has just begun."""
+    monkeypatch.setattr("poller.service.RESTART", 0.0)
+    job = world.job(percent=30)
+    world.vma.run(job, 40)
+    world.vma.hold(job)
+    refused: list[Asked] = []
+
+    async def story() -> None:
+        async with world.process(started=False) as us:
+            begin = us.recovery.start
+
+            async def start(asked: Asked) -> Run:
+                try:
+                    return await begin(asked)
+                except RecoveryRunningError:
+                    refused.append(asked)
+                    raise
+
+            monkeypatch.setattr(us.recovery, "start", start)
+            us.service.start()
+            await begin(TRIGGER)
+            await until(lambda: len(refused) > 2)
+            [going_on] = world.runs()
+            assert (going_on["asked_by"], going_on["finished_at"]) == ("trigger", None)
+            world.vma.release(job)
+            await until(lambda: len(world.runs()) == 2)
+            await us.recovery_over()
+
+    with capture_logs() as logs:
+        run(story())
+    assert [(r["asked_by"], r["outcomes"]) for r in world.runs()] == [
+        ("startup", {"running": 1}),
+        ("trigger", {"running": 1}),
+    ]
+    assert not [line for line in logs if line["log_level"] == "error"]
 
 
 def test_a_run_that_could_not_be_opened_stands_in_nobody_s_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

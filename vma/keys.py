@@ -3,7 +3,8 @@
 1. If the job's own id answered last time, it is asked first; otherwise the export names of all
    disks that are not proven yet, then the job's own id if that left a disk open. An export that is
    seen to move needs no second opinion: the job runs, whatever its own id says. One that stands
-   still does: it may be what a run that died has left behind.
+   still does: it may be what a run that died has left behind. So does a disk that failed beside it:
+   the own id may be who said so, and unasked it would seem to have recovered.
 2. After its own id, export names are asked only if that did not decide: an end of a job is rare,
    and nothing may be running under another key by then.
 3. While the copy has not been started, export names are always asked: they are the baselines.
@@ -57,7 +58,10 @@ def _own_id_left_it_open(hearing: Hearing) -> bool:
 
 def _exports_left_it_open(hearing: Hearing) -> bool:
     entries = [(d, hearing.fresh(d)) for d in hearing.unproven]
-    return any(entry is None for _, entry in entries) and not any(_moves(hearing, d, entry) for d, entry in entries)
+    if all(entry is not None for _, entry in entries):
+        return False
+    failed = hearing.question.memory.failed_disks
+    return bool(failed) or not any(_moves(hearing, d, entry) for d, entry in entries)
 
 
 def _moves(hearing: Hearing, disk: Disk, entry: Answer | None) -> bool:

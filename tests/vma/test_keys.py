@@ -4,7 +4,9 @@ import pytest
 import vma_answers as v
 from vma_answers import CREATED, EXPORT_A, EXPORT_B, JOB, NOW, A, B, absent, copying, done, down, failed, odd, question
 
-from fsm.memory import DiskMemory, Memory
+from fsm.memory import DiskMemory, Memory, remember
+from fsm.states import Verdict
+from vma.composite import compose
 from vma.hearing import Hearing
 from vma.keys import next_keys
 from vma.question import Question
@@ -18,7 +20,9 @@ TWO_JOB_FIRST = question(A, B, memory=JOB_FIRST)
 ONE_JOB_FIRST = question(A, memory=JOB_FIRST)
 A_PROVEN = question(A, B, memory=v.remembering(v.proven(A)))
 BOTH_PROVEN = question(A, B, memory=v.remembering(v.proven(A), v.proven(B)))
-A_AT_5 = question(A, B, memory=v.remembering(DiskMemory(A.disk_id, bytes_transferred=5)))
+AT_5 = DiskMemory(A.disk_id, bytes_transferred=5)
+A_AT_5 = question(A, B, memory=v.remembering(AT_5))
+B_FAILED = question(A, B, memory=v.remembering(AT_5, failed_disks=(B.disk_id,)))
 OLD = CREATED.replace(year=2025)
 REFUSED = read(EXPORT_A, v.http(403))
 BUSY = read(EXPORT_A, v.http(429, b"", **{"Retry-After": "5"}))
@@ -34,6 +38,12 @@ ROWS: dict[str, tuple[Question, tuple[Answer, ...], tuple[str, ...]]] = {
     "or has gone back": (A_AT_5, (copying(EXPORT_A, 4, 9), absent(EXPORT_B)), OWN),
     "or does not say how far it is": (A_AT_5, (copying(EXPORT_A, None, 9), absent(EXPORT_B)), OWN),
     "an end with more bytes is no move": (A_AT_5, (failed(EXPORT_A, 6, 9), absent(EXPORT_B)), OWN),
+    "the job id if a disk has failed beside the one that moves": (
+        B_FAILED,
+        (copying(EXPORT_A, 6, 9), absent(EXPORT_B)),
+        OWN,
+    ),
+    "but not if its own export says so": (B_FAILED, (copying(EXPORT_A, 6, 9), failed(EXPORT_B)), ()),
     "nothing more if every export knew its disk": (TWO, (copying(EXPORT_A, 1, 2), failed(EXPORT_B)), ()),
     "nothing more if the exports prove every disk": (TWO, (done(EXPORT_A, 1), done(EXPORT_B, 1)), ()),
     "nothing more after all keys": (TWO, (absent(EXPORT_A), absent(EXPORT_B), absent(JOB)), ()),
@@ -69,3 +79,19 @@ ROWS: dict[str, tuple[Question, tuple[Answer, ...], tuple[str, ...]]] = {
 def test_the_keys_to_ask_next(name: str) -> None:
     asked, answers, keys = ROWS[name]
     assert next_keys(Hearing(asked, v.by_key(*answers), NOW)) == keys
+
+
+def test_a_disk_that_failed_by_the_job_id_does_not_recover_because_the_other_moves() -> None:
+    """It is a condition of the job until nothing says so any more, not one that comes and goes with each poll."""
+    memory, failures = Memory(), []
+    for done_by_now in (1, 2, 2, 3, 4):
+        vma = v.by_key(
+            copying(EXPORT_A, done_by_now, 9), failed(JOB, disk_progresses=[v.row(B.disk_id, 0, 9, "failed")])
+        )
+        asked, answers = question(A, B, memory=memory), dict[str, Answer]()
+        while keys := next_keys(Hearing(asked, answers, NOW)):
+            answers |= {key: vma.get(key) or absent(key) for key in keys}
+        evidence = compose(Hearing(asked, answers, NOW), observer="us", uptime=1.0)
+        memory = remember(memory, evidence, setup=False)
+        failures.append((evidence.verdict, memory.failed_disks))
+    assert failures == [(Verdict.RUNNING, (B.disk_id,))] * 5

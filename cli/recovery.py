@@ -7,7 +7,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cli.common import WIDTHS, out
+from cli.common import WIDTHS, fail, out
 from cli.service_client import Service, ServiceClient, service_at
 
 LOOK_EVERY: Final = 0.2  # seconds
@@ -24,6 +24,9 @@ def recover(
             return
         started = api.post("/job-recovery/trigger")
         run = _watch(api, started["run_id"], started["jobs"])
+    if run["looked_at"] < run["jobs"]:
+        fail(f"recovery {run['run_id']} was cut off after {run['looked_at']} of {run['jobs']} jobs: its service ended."
+             " A service asks about all jobs at its start; `oma-fsm polling` shows how that goes", 1)  # fmt: skip
     seconds = run["seconds_to_answer"] or {}
     out.print(f"recovery {run['run_id']}: {run['jobs']} jobs; " + (_outcomes(run["outcomes"]) or "none to look at"))
     if seconds:
@@ -32,7 +35,7 @@ def recover(
 
 def _watch(api: ServiceClient, run_id: int, jobs: int) -> dict[str, Any]:
     columns = (TextColumn("validating"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=out, transient=True) as progress:
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as progress:
         bar = progress.add_task("", total=jobs)
         while True:
             status = api.get("/job-recovery/status")

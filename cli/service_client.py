@@ -9,6 +9,7 @@ import typer
 from cli.common import fail, load_settings
 
 Service = Annotated[str | None, typer.Option("--service", help="Where the service answers, instead of the settings.")]
+NO_SUCH_PATH = "Not Found"  # of the service itself too, if its address is given with a path
 TIMEOUT = 60.0  # seconds; a rehearsal asks about every job before it answers
 
 
@@ -36,10 +37,13 @@ class ServiceClient:
         try:
             body = answer.json()
         except ValueError:
-            fail(f"{self._url} is not this service: HTTP {answer.status_code}, no JSON")
+            body = None
+        if not isinstance(body, dict):
+            fail(f"{self._url} is not this service: HTTP {answer.status_code}, no JSON of ours")
         if answer.is_error:
-            fail(body.get("message", f"HTTP {answer.status_code}") if isinstance(body, dict) else str(body))
-        return dict(body)
+            ours = isinstance(body.get("error"), str) and body.get("message") != NO_SUCH_PATH
+            fail(str(body["message"]) if ours else f"{self._url} is not this service: HTTP {answer.status_code}")
+        return body
 
 
 @contextmanager
@@ -55,4 +59,7 @@ def service_at(url: str | None) -> Iterator[ServiceClient]:
     except (httpx.InvalidURL, ValueError) as error:
         fail(f"{base}: {error}")
     with http:
-        yield ServiceClient(http, base)
+        try:
+            yield ServiceClient(http, base)
+        except KeyError as missing:
+            fail(f"{base} is not this service, or one of another release: its answer has no {missing}")

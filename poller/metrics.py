@@ -1,9 +1,21 @@
 """Counters and gauges of polling, in a registry of their own so that an embedding service keeps its own names."""
 
+from enum import StrEnum
+from math import nan
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from fsm.decision import Decision
 from fsm.states import Ending, Verdict
+
+
+class Drift(StrEnum):
+    """What can be wrong between the database and the schedule."""
+
+    MISSING = "missing"  # must be polled, and is not in the schedule or switched off
+    OVERDUE = "overdue"  # in the schedule, and its time is long past
+    GHOST = "ghost"  # in the schedule, and must not be polled, or not by us
+    UNCLAIMED = "unclaimed"  # by its row its time is long past, whoever should have asked
 
 
 class Metrics:
@@ -37,8 +49,14 @@ class Metrics:
         )
         self.shares = Gauge("oma_fsm_shares", "Of 64 shares of all jobs, those of this replica", registry=self.registry)
         self.monitor_age = Gauge(
-            "oma_fsm_monitor_last_cycle_timestamp_seconds", "When the monitor last looked", registry=self.registry
+            "oma_fsm_monitor_last_cycle_timestamp_seconds",
+            "When the monitor last looked, or began",
+            registry=self.registry,
         )
+
+        self.monitor_age.set(nan)  # no monitor: it is not late
+        for kind in Drift:  # with 0: of a series that begins with its first one nobody sees that it grew
+            self.orphans.labels(kind.value)
 
     def count(self, decision: Decision) -> None:
         """Count a decision that was applied."""

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 import structlog
 
@@ -12,6 +11,7 @@ from db.load import PolledJob
 from fsm.facts import Asked
 from fsm.policy import RecoveryPolicy
 from fsm.states import Asker
+from poller.metrics import Drift
 from poller.poller import Poller
 from poller.report import report
 from poller.schedule import Entry
@@ -20,15 +20,6 @@ log = structlog.get_logger(__name__)
 MONITOR = Asked(Asker.MONITOR)
 PRUNE_EVERY = timedelta(hours=1)
 ON_ITS_WAY = timedelta(seconds=5)  # a job that another replica made is picked up before (poller/sharing.py)
-
-
-class Drift(StrEnum):
-    """What can be wrong between the database and the schedule."""
-
-    MISSING = "missing"  # must be polled, and is not in the schedule or switched off
-    OVERDUE = "overdue"  # in the schedule, and its time is long past
-    GHOST = "ghost"  # in the schedule, and must not be polled, or not by us
-    UNCLAIMED = "unclaimed"  # by its row its time is long past, whoever should have asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +45,8 @@ class Monitor:
 
     async def loop(self) -> None:
         """Look again and again; a look that fails is logged and does not end it."""
+        if self.last_cycle_at is None:  # who never looks is late too
+            self._poller.metrics.monitor_age.set(self._poller.observer.now().timestamp())
         while True:
             await asyncio.sleep(self._policy.monitor_interval.total_seconds())
             try:

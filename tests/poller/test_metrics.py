@@ -1,10 +1,15 @@
 """What operators watch: every answer and every transition is counted once, inferences and their overturns apart."""
 
+import asyncio
+from math import isnan
+
 import pytest
 from model_vma import ModelVma
 from world import Process, World, run
 
-from poller.metrics import Metrics
+from fsm.states import Verdict
+from poller.metrics import Drift, Metrics
+from poller.ownership import SoleOwnership
 
 
 def value(us: Process, name: str, **labels: str) -> float:
@@ -80,3 +85,32 @@ def test_an_embedding_service_keeps_its_own_registry() -> None:
     first, second = Metrics(), Metrics()
     first.restarted.inc()
     assert second.registry.get_sample_value("oma_fsm_polling_restarted_total") == 0
+
+
+def test_of_a_series_that_is_watched_for_growth_the_first_one_is_seen_to_grow() -> None:
+    sample = Metrics().registry.get_sample_value
+    assert {sample("oma_fsm_orphans_detected_total", {"kind": kind}) for kind in Drift} == {0}
+    assert {sample("oma_fsm_polls_total", {"verdict": verdict}) for verdict in Verdict} == {0}
+
+
+def test_the_monitor_is_as_old_as_its_beginning_before_it_looks_and_of_no_age_where_there_is_none(world: World) -> None:
+    class ApiOnly(SoleOwnership):
+        polls = False
+
+    seen = "oma_fsm_monitor_last_cycle_timestamp_seconds"
+
+    async def story() -> None:
+        async with world.process() as us:
+            age = us.service.metrics.registry.get_sample_value
+            began = world.clock.time.timestamp()
+            assert age(seen) == began
+            await us.pass_time(100)
+            assert age(seen) == began, "who never looks is late"
+            await us.monitor.cycle()
+            assert age(seen) == world.clock.time.timestamp()
+        async with world.process(started=False, ownership=ApiOnly()) as api:
+            api.service.start()
+            await asyncio.sleep(0)
+            assert isnan(api.service.metrics.registry.get_sample_value(seen) or 0.0)
+
+    run(story())

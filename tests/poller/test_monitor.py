@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from world import OPERATOR, Process, World, run
 
 from fsm.states import Event, Verdict
-from poller.monitor import Drift
+from poller.metrics import Drift
 
 
 def found(us: Process, look: list[Any]) -> list[tuple[str, Drift]]:

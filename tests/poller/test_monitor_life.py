@@ -13,7 +13,7 @@ from world import Process, World, run, until
 from db.load import PolledJob
 from fsm.policy import RecoveryPolicy
 from fsm.states import Verdict
-from poller.monitor import Drift
+from poller.metrics import Drift
 
 
 def found(us: Process, look: list[Any]) -> list[tuple[str, Drift]]:

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from world import Process, World, run
 
 from fsm.states import Verdict
-from poller.monitor import Drift
+from poller.metrics import Drift
 from vma.observer import Observer
 
 

@@ -11,7 +11,7 @@ from world import STARTUP, TRIGGER, Process, World, run, until
 
 from fsm.facts import Asked
 from fsm.states import Event
-from poller.monitor import Drift
+from poller.metrics import Drift
 from poller.ownership import Change
 
 

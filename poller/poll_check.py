@@ -160,7 +160,7 @@ class Checker:
         self._turn(line.job, job, run.id, now)
         job.guests.discard(run.id)
         job.asked = now
-        job.expect(now + self._limits.longest, self._limits.allowance)
+        job.expect(now + self._limits.question, self._limits.allowance)  # until then its answer is written
 
     def _turn(self, job_id: str, job: _Job, run: str, now: float) -> None:
         if job.asker != run:
@@ -182,6 +182,8 @@ class Checker:
     def _settled(self, now: float, run: Run, line: Settled) -> None:
         job = self._job(line.job)
         began = job.flights.pop(run.id, None)
+        if began is not None and job.asker == run.id and run.id not in job.guests:
+            self._look(line.job, job, now)
         if line.became == "applied":
             self._applied(now, run, line, job, began or now)
         if line.over:

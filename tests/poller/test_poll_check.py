@@ -128,6 +128,13 @@ def test_a_question_that_is_never_answered_is_missed() -> None:
     assert found(Log().put(0.0).asks(1).must(60, "j").must(120, "j")) == [(Wrong.GAP, "j")]
 
 
+def test_a_question_of_which_nothing_becomes_is_missed_when_its_answer_must_long_be_written() -> None:
+    """A database that holds our statement says nothing; every job waits for it."""
+    assert found(Log().put(0.0).asks(1).must(23, "j")) == []
+    assert found(Log().put(0.0).asks(1).must(24, "j")) == [(Wrong.GAP, "j")]
+    assert found(Log().put(0.0).asks(1).settled(41)) == [(Wrong.GAP, "j")]
+
+
 @pytest.mark.parametrize("became", ["dropped", "away", "broken"])
 def test_an_answer_that_came_to_nothing_must_be_asked_for_again(became: str) -> None:
     nothing = {"became": became, "was": None, "had": None}
@@ -220,7 +227,7 @@ def test_two_questions_of_one_run_at_once_overlap() -> None:
 
 
 def test_a_question_that_was_lost_may_be_put_again() -> None:
-    assert found(Log().put(0.0).asks(1).asks(30).settled(30.1).polls(35, 60)) == []
+    assert found(Log().put(0.0).asks(1).asks(20).settled(20.1).polls(25, 60)) == []
 
 
 def test_two_replicas_that_ask_in_turn_overlap() -> None:

@@ -208,7 +208,9 @@ def _update_of_json(connection: Connection, shape: Shape) -> str:
     same = " AND ".join(f"{table.name}.{quote(_name(k))} = v.{quote(k)}" for k in keys)
     if connection.dialect.name in MARIADB:
         changes = ", ".join(f"{table.name}.{quote(n)} = v.{quote(n)}" for n in changed)
-        return f"UPDATE {table.name} JOIN {_json_table(connection, shape)} ON {same} SET {changes}"
+        # Going through the table, as it likes to if that is small, it would wait for rows that it does not want.
+        by_key = " FORCE INDEX (PRIMARY)" if set(table.primary_key.columns.keys()) <= set(map(_name, keys)) else ""
+        return f"UPDATE {_json_table(connection, shape)} STRAIGHT_JOIN {table.name}{by_key} ON {same} SET {changes}"
     changes = ", ".join(f"{quote(n)} = v.{quote(n)}" for n in changed)
     return f"UPDATE {table.name} SET {changes} FROM {_recordset(connection.dialect, shape)} WHERE {same}"
 

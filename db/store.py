@@ -17,6 +17,7 @@ from db.apply import Applied, apply
 from db.engine import read
 from db.foreign_writes import Absorbed
 from db.load import Loaded, PolledJob, chunks, load, load_one, polled_jobs
+from db.locks import FreeRows
 from db.recall import Recall, touch
 from db.tables import RUNS
 from db.transactions import short, transact
@@ -41,6 +42,7 @@ class Store:
         self.engine = engine
         self.policy = policy
         self._recall = Recall()
+        self._rows = FreeRows()
         self.keep = keep
 
     # --- jobs ------------------------------------------------------------------------------------
@@ -125,7 +127,10 @@ class Store:
         return applied
 
     def answer(self, answers: Sequence[Answer], now: datetime) -> list[Applied]:
-        """Decide and apply a batch of answers, without those to a version that is gone or that cannot be written."""
+        """Decide and apply a batch of answers, without those to a version that is gone or that cannot be written.
+
+        Nor those about jobs that another transaction holds: nobody knows for how long.
+        """
         try:
             applied = self._write(lambda c: self._answer(c, answers, now))
         except (OperationalError, InterfaceError):  # the database is away: each alone would fare no better
@@ -147,8 +152,9 @@ class Store:
                 self._recall.forget(one.decision.before.job_id)
 
     def _answer(self, connection: Connection, answers: Sequence[Answer], now: datetime) -> list[Applied]:
-        self._heed_oma(connection, [a.job_id for a in answers], now)
-        found = self._recall.load(connection, [a.job_id for a in answers], lock=True)
+        ids = self._rows.lock(connection, [a.job_id for a in answers])
+        self._heed_oma(connection, ids, now)
+        found = self._recall.load(connection, ids, lock=True)
         decided = []
         for answer in answers:
             loaded = found.get(answer.job_id)
@@ -216,12 +222,16 @@ class Store:
     # --- polling and recovery runs ---------------------------------------------------------------
 
     def start_polling(self, ids: Iterable[str], now: datetime) -> set[str]:
-        """Switch polling rows on, making them where missing; returns the ids, without those no longer to be polled."""
+        """Switch polling rows on, making them where missing; returns the ids, without those no longer to be polled.
+
+        And without those of jobs that another transaction holds.
+        """
         wanted = set(ids)
         return self._write(lambda c: self._start_polling(c, wanted, now)) if wanted else set()
 
     def _start_polling(self, connection: Connection, ids: set[str], now: datetime) -> set[str]:
-        live = {job_id for job_id, loaded in load(connection, ids, lock=True).items() if loaded.facts.polled}
+        free = self._rows.lock(connection, ids)
+        live = {job_id for job_id, loaded in load(connection, free, lock=True).items() if loaded.facts.polled}
         polling.start(connection, live, now)
         touch(connection, live)
         return live

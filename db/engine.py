@@ -13,6 +13,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 from db.types import decoded, encoded
 
 BUSY_TIMEOUT: Final = 10  # seconds that a writer on SQLite waits for another
+HELD_TIMEOUT: Final = 10  # seconds that a statement waits for rows which somebody else holds on a server
 CONNECT_TIMEOUT: Final = 10  # seconds
 # A server whose host vanished says nothing, and by the system's own limits a thread would wait for it for hours.
 VANISHED: Final = 30  # seconds; one that is slow but there is waited for
@@ -174,9 +175,15 @@ def _server(url: URL, *, read_only: bool) -> Engine:
         raise DatabaseUrlError(
             f"{redacted(url)}: the driver is not installed ({error}): pip install 'oma-fsm[{extra}]'"
         ) from error
-    if not postgres:
-        event.listen(engine, "connect", _probed)
+    event.listen(engine, "connect", _impatient if postgres else _probed)
     return engine
+
+
+def _impatient(connection: Any, _record: Any) -> None:
+    """Not among the options of the connection, which poolers refuse."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = '{HELD_TIMEOUT}s'")
+    connection.commit()  # or the setting is taken back with the first transaction that is
 
 
 def _probed(connection: Any, _record: Any) -> None:
@@ -192,5 +199,6 @@ def _probed(connection: Any, _record: Any) -> None:
 
 def _mariadb_arguments(*, read_only: bool) -> dict[str, Any]:
     # CLIENT.FOUND_ROWS, so that rowcount is the rows matched, is set by SQLAlchemy.
-    session = _MARIADB_SESSION + (", SESSION tx_read_only = ON" if read_only else "")
+    session = f"{_MARIADB_SESSION}, innodb_lock_wait_timeout = {HELD_TIMEOUT}"
+    session += ", SESSION tx_read_only = ON" if read_only else ""
     return {"connect_timeout": CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": session}

@@ -16,7 +16,8 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 ATTEMPTS: Final = 3
 PAUSE = 0.05  # seconds before a lost transaction is tried again, doubled each time
-_PASSING: Final = ("deadlock", "lock wait", "database is locked", "could not serialize", "unique", "duplicate")
+# Rows that stay held for as long as a statement waits will be held on: the callers have waited enough.
+_PASSING: Final = ("deadlock", "database is locked", "could not serialize", "unique", "duplicate")
 
 
 def transact(engine: Engine, work: Callable[[Connection], T]) -> T:

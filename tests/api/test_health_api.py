@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from api_stage import API, JOBS, Stage, StubVma, new_job, run
 from sqlalchemy import event
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from db.engine import make_engine
@@ -106,6 +106,7 @@ def test_a_full_disk_is_a_503_that_says_so_and_nothing_is_written(play: Play) ->
     [
         (OSError(errno.ENOSPC, "No space left on device"), 503, "database_full"),
         (PoolTimeoutError("QueuePool limit of size 5 overflow 10 reached"), 503, "unavailable"),
+        (OperationalError("UPDATE …", {}, Exception("canceling statement due to lock timeout")), 503, "held"),
         (IntegrityError("INSERT …", {}, Exception("UNIQUE constraint failed: secret")), 409, "conflict"),
         (LostRaceError({"job-1": "now failed"}), 409, "conflict"),
         (OSError(errno.EACCES, "secret"), 500, "internal"),

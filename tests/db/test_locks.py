@@ -6,19 +6,21 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from oma_world import only
 from sqlalchemy import select
-from store_builders import SIZE, Vm
+from sqlalchemy.exc import OperationalError
+from store_builders import OPERATOR, SIZE, Vm
 from structlog.testing import capture_logs
 
+import db.engine
+from db.engine import make_engine
 from db.store import Store
 from db.tables import JOBS
+from fsm.states import Event
 
 
-@pytest.fixture(autouse=True)
-def servers_only(kind: str) -> None:
-    """SQLite knows no locks of rows."""
-    if kind == "sqlite":
-        pytest.skip("whoever writes has the whole file")
+# SQLite knows no locks of rows: whoever writes has the whole file.
+pytestmark = only("postgresql", "mariadb")
 
 
 @contextmanager
@@ -30,10 +32,10 @@ def held(store: Store, job_id: str) -> Iterator[None]:
         transaction.rollback()
 
 
-def without_waiting(work: Any, *args: Any) -> Any:
+def without_waiting(work: Any, *args: Any, **more: Any) -> Any:
     thread = ThreadPoolExecutor(1)
     try:
-        return thread.submit(work, *args).result(timeout=10)
+        return thread.submit(work, *args, **more).result(timeout=10)
     finally:
         thread.shutdown(wait=False)
 
@@ -72,3 +74,15 @@ def test_rows_that_were_held_for_a_moment_now_and_then_are_not_worth_a_word(stor
                 assert without_waiting(store.answer, [vm.answer("running")], vm.now) == []
             vm.hear("running")
     assert [line for line in logs if line["log_level"] == "warning"] == []
+
+
+def test_an_event_on_a_job_that_stays_held_is_given_up_and_says_why(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vm = Vm(store).replicate()
+    monkeypatch.setattr(db.engine, "HELD_TIMEOUT", 1)
+    engine = make_engine(store.engine.url.render_as_string(hide_password=False))
+    with held(store, vm.job_id), pytest.raises(OperationalError, match=r"(?i)lock (wait )?timeout"):
+        without_waiting(Store(engine, store.policy).fire, vm.job_id, Event.FAIL, vm.now, asked=OPERATOR)
+    engine.dispose()
+    assert store.facts(vm.job_id).active

@@ -141,14 +141,17 @@ class VmaClient:
     async def _answer(self, key: str) -> Answer:
         if key in _UNASKABLE:
             return unheard(key, Kind.UNINTELLIGIBLE, f"{key!r} cannot be asked about: it is no name")
+        if not self.places.enter():  # a place that is free costs no coroutine
+            await self.places.wait()
         try:
-            async with self.places:
-                if self.breaker.is_open:
-                    return unheard(key, Kind.UNREACHABLE, self.breaker.says)
-                answer = await self._asked(key)
+            if self.breaker.is_open:
+                return unheard(key, Kind.UNREACHABLE, self.breaker.says)
+            answer = await self._asked(key)
         except Exception as error:
             log.exception("a question to the VMA failed", key=key, appliance=self.name)
             return unheard(key, Kind.UNINTELLIGIBLE, internal(error))
+        finally:
+            self.places.leave()
         self._count(answer.error if answer.kind is Kind.UNREACHABLE else None)
         return answer
 
@@ -180,6 +183,8 @@ class VmaClient:
         return self._transport.write(httpx.Request("GET", url, headers=self._headers, extensions={"timeout": seconds}))
 
     async def _body(self, exchange: Exchange) -> tuple[bytes, bool]:
+        if exchange.complete and exchange.unread <= self.limits.max_body:  # the rule: all of it came with the head
+            return exchange.rest(), False
         body = bytearray()
         async for chunk in exchange:
             body += chunk

@@ -8,7 +8,6 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Final
 
 START: Final = 8
@@ -37,24 +36,28 @@ class InFlight:
     def __post_init__(self) -> None:
         self.limit = min(max(self.learned, self.floor), self.ceiling)
 
-    async def __aenter__(self) -> None:
-        """Wait for a place."""
-        if self.active < int(self.limit) and not self._waiting:
-            self.active += 1
-            return
+    def enter(self) -> bool:
+        """Take a place that is free; False if `wait` must be awaited instead. What is taken must be left."""
+        if self._waiting or self.active >= int(self.limit):
+            return False
+        self.active += 1
+        return True
+
+    async def wait(self) -> None:
+        """Wait for a place, in turn."""
         place = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
         try:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self._leave()  # it was given a place at the moment of its cancellation
+                self.leave()  # it was given a place at the moment of its cancellation
             raise
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._leave()
+    def leave(self) -> None:
+        """Make room for the next."""
+        self.active -= 1
+        self._admit()
 
     @property
     def waiting(self) -> int:
@@ -84,10 +87,6 @@ class InFlight:
         self._steep = False
         self._slowed_until = now + seconds
         self.limit = max(self.limit * SHRINK, self.floor)
-
-    def _leave(self) -> None:
-        self.active -= 1
-        self._admit()
 
     def _admit(self) -> None:
         for place in self._next():

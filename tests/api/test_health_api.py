@@ -180,7 +180,8 @@ def test_prometheus_finds_counters_and_gauges(play: Play) -> None:
 def test_requests_that_wait_for_their_appliance_are_a_gauge(play: Play) -> None:
     async def story(on: Stage) -> None:
         places = on.service.fleet._clients["default"].places
-        tasks = [asyncio.ensure_future(places.__aenter__()) for _ in range(places.floor + 3)]
+        assert all(places.enter() for _ in range(places.floor))
+        tasks = [asyncio.ensure_future(places.wait()) for _ in range(3)]
         await asyncio.sleep(0)
         assert "oma_fsm_requests_waiting 3.0" in (await on.http.get("/metrics")).text.splitlines()
         assert (await on.get(f"{API}/appliances"))["items"][0]["waiting"] == 3

@@ -18,7 +18,6 @@ from db.store import Store
 from db.tables import JOBS
 from fsm.states import Event
 
-
 # SQLite knows no locks of rows: whoever writes has the whole file.
 pytestmark = only("postgresql", "mariadb")
 

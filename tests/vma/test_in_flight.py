@@ -7,11 +7,17 @@ import pytest
 from vma.in_flight import FORGET_AFTER, GRACE, SLOWER, InFlight
 
 
+async def taken(places: InFlight) -> None:
+    """A place, at once or in turn."""
+    if not places.enter():
+        await places.wait()
+
+
 async def full(places: InFlight, waiting: int = 1000) -> list[asyncio.Task[None]]:
     """So many want a place that every place is taken."""
-    taken = [asyncio.create_task(places.__aenter__()) for _ in range(waiting)]
+    tasks = [asyncio.create_task(taken(places)) for _ in range(waiting)]
     await asyncio.sleep(0)
-    return taken
+    return tasks
 
 
 async def empty(tasks: list[asyncio.Task[None]]) -> None:
@@ -93,10 +99,11 @@ def test_no_more_than_the_limit_are_let_in_and_in_their_order() -> None:
 
     async def one(places: InFlight, n: int) -> None:
         nonlocal most
-        async with places:
-            order.append(n)
-            most = max(most, places.active)
-            await asyncio.sleep(0)
+        await taken(places)
+        order.append(n)
+        most = max(most, places.active)
+        await asyncio.sleep(0)
+        places.leave()
 
     async def run() -> None:
         places = InFlight(floor=3)
@@ -110,15 +117,15 @@ def test_no_more_than_the_limit_are_let_in_and_in_their_order() -> None:
 def test_whoever_is_cancelled_leaves_no_place_taken() -> None:
     async def run() -> None:
         places = InFlight(floor=1)
-        await places.__aenter__()
-        waiting, next_one = asyncio.create_task(places.__aenter__()), asyncio.create_task(places.__aenter__())
+        assert places.enter()
+        waiting, next_one = asyncio.create_task(taken(places)), asyncio.create_task(taken(places))
         await asyncio.sleep(0)
-        await places.__aexit__(None, None, None)  # the place is given to `waiting`, which is cancelled meanwhile
+        places.leave()  # the place is given to `waiting`, which is cancelled meanwhile
         waiting.cancel()
         async with asyncio.timeout(5):
             await next_one
         assert (waiting.cancelled(), places.active) == (True, 1)
-        await places.__aexit__(None, None, None)
+        places.leave()
         assert places.active == 0
 
     asyncio.run(run())

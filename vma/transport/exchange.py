@@ -57,6 +57,17 @@ class Exchange(httpx.AsyncByteStream):
         self._source.resume(self)
         return chunk
 
+    @property
+    def unread(self) -> int:
+        """Bytes that wait for their reader."""
+        return len(self._unread)
+
+    def rest(self) -> bytes:
+        """What nobody has read yet of an answer that is complete."""
+        chunk = bytes(self._unread)
+        self._unread.clear()
+        return chunk
+
     async def _more(self) -> None:
         self._arrival = self._loop.create_future()
         try:
@@ -79,7 +90,7 @@ class Exchange(httpx.AsyncByteStream):
     @property
     def crowded(self) -> bool:
         """True if enough is waiting for its reader."""
-        return len(self._unread) >= MAX_UNREAD
+        return self.unread >= MAX_UNREAD
 
     def begin(self, status: int) -> None:
         """The head is there, and `headers` are all."""

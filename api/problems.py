@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from api.errors import NotReadyError, RefusedError
+from api.outages import outage
 from db import views
 from db.errors import ConflictError, GuardRefusedError, LostRaceError, NotFoundError, UnreadableJobError
 from fsm.decision import Decision
@@ -26,16 +27,6 @@ from poller.recovery import RecoveryRunningError
 
 log = structlog.get_logger(__name__)
 RETRY_AFTER: Final = 5  # seconds
-_SIGNS: Final = {
-    "database_full": ("disk is full", "no space left", "table is full", "could not extend file", "is full (errno"),
-    "held": ("lock timeout", "lock wait timeout", "database is locked"),
-}
-_FAILURES: Final = {
-    "database_full": "the database's disk is full; nothing was written. Make room, then try again",
-    "held": "somebody else holds what this would change, for longer than is waited for; nothing was written. Try again;"
-    " if it stays so, look for a transaction that was left open in the database",
-    "unavailable": "the database does not answer; try again in a few seconds",
-}
 
 
 class Problem(BaseModel):
@@ -171,9 +162,7 @@ async def _last_move(request: Request, decision: Decision) -> LastMove | None:
 async def _unavailable(request: Request, error: Exception) -> JSONResponse:
     why = _original(error)
     log.error("database failed a request", path=request.url.path, why=why[:300])
-    told = (one for one, signs in _SIGNS.items() if any(sign in why.lower() for sign in signs))
-    code = next(told, "unavailable")
-    return _later(code, _FAILURES[code])
+    return _later(*outage(why))
 
 
 async def _not_ready(_request: Request, error: Exception) -> JSONResponse:

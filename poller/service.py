@@ -16,7 +16,7 @@ from poller.poll_log import UNLOGGED, PollLog
 from poller.poller import Poller
 from poller.recovery import Recovery, RecoveryRunningError
 from poller.sharing import Sharing
-from poller.status import PollingStatus
+from poller.status import JobPollingStatus
 from poller.vmas import Vmas
 from vma.observer import Observer
 
@@ -99,11 +99,11 @@ class PollingService:
         """The jobs in the schedule of this process."""
         return sorted(entry.job_id for entry in self.poller.schedule)
 
-    async def polling_status(self, job_id: str) -> PollingStatus:
+    async def polling_status(self, job_id: str) -> JobPollingStatus:
         """How a job is polled, and how that goes. NotFoundError, UnreadableJobError."""
         loaded = await asyncio.to_thread(self.store.loaded, job_id)
         polling, polled = self.is_polling(job_id), self.is_polled(job_id)
-        return PollingStatus.of(loaded, self.observer.now(), is_polling=polling, is_polled=polled)
+        return JobPollingStatus.of(loaded, self.observer.now(), is_polling=polling, is_polled=polled)
 
     async def ask(self, facts: JobFacts) -> Evidence:
         """Ask the VMA about a job now, beside the schedule."""

@@ -11,7 +11,7 @@ _BLANK = PollingRow(is_active=False)
 
 
 @dataclass(frozen=True, slots=True)
-class PollingStatus:
+class JobPollingStatus:
     """As stored, but for the first two. Times aware UTC; an answer of whatever kind is a successful poll.
 
     `vma_reachable`: as this job last found its appliance; None before the first poll.

@@ -7,13 +7,13 @@ from world import Process, World, run
 
 from db.errors import NotFoundError
 from poller.ownership import SoleOwnership
-from poller.status import PollingStatus
+from poller.status import JobPollingStatus
 
 
 def test_it_says_how_polling_goes_and_how_the_vma_is(world: World) -> None:
     job = world.job(percent=30, age="1h")
     world.vma.run(job, 40)
-    told: list[PollingStatus] = []
+    told: list[JobPollingStatus] = []
 
     async def story() -> Process:
         async with world.process() as us:

@@ -11,8 +11,7 @@ The verdict on a job is the first of these that holds:
 7. otherwise: not found.
 """
 
-from collections.abc import Mapping
-from typing import Final, TypedDict
+from typing import Final
 
 from fsm.evidence import DiskEvidence, Evidence
 from fsm.states import Verdict
@@ -60,33 +59,12 @@ def compose(hearing: Hearing, *, observer: str, uptime: float) -> Evidence:
         error=_error(hearing, verdict, failed, fresh),
         body=_body(hearing, verdict, fresh),
         failed_disks=failed,
+        refused=any(a.refused for a in answers.values()),
+        retry_after=max((a.retry_after for a in answers.values() if a.retry_after is not None), default=None),
+        words=tuple(dict.fromkeys(a.word for a in answers.values() if a.word)),
         steps=hearing.steps,
-        **_beside(answers),
+        warnings=tuple(dict.fromkeys(w for a in answers.values() for w in a.warnings))[:MAX_WARNINGS],
     )
-
-
-class _Beside(TypedDict):
-    """What answers say apart from the job's fate, as fields of `Evidence`."""
-
-    refused: bool
-    retry_after: float | None
-    words: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-
-def _beside(answers: Mapping[str, Answer]) -> _Beside:
-    refused, retry_after = False, None
-    words, warnings = dict[str, None](), dict[str, None]()
-    for answer in answers.values():
-        refused = refused or answer.refused
-        if answer.retry_after is not None:
-            retry_after = max(retry_after or 0.0, answer.retry_after)
-        if answer.word:
-            words[answer.word] = None
-        for warning in answer.warnings:
-            warnings[warning] = None
-    return _Beside(refused=refused, retry_after=retry_after, words=tuple(words),
-                   warnings=tuple(warnings)[:MAX_WARNINGS])  # fmt: skip
 
 
 def unexpected(hearing: Hearing, error: str, *, observer: str, uptime: float) -> Evidence:

@@ -38,7 +38,7 @@ class InFlight:
 
     def enter(self) -> bool:
         """Take a place that is free; False if `wait` must be awaited instead. What is taken must be left."""
-        if self._waiting or self.active >= int(self.limit):
+        if self.active >= int(self.limit):  # while somebody waits it always is
             return False
         self.active += 1
         return True
@@ -62,7 +62,7 @@ class InFlight:
     @property
     def waiting(self) -> int:
         """How many want a place and have none."""
-        return len(self._waiting)
+        return sum(not place.done() for place in self._waiting)
 
     def answered(self, seconds: float, now: float) -> None:
         """An answer took so long. `now`: seconds of the observer's monotonic clock."""

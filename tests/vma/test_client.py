@@ -1,6 +1,7 @@
 """The client over real HTTP: whatever the other side does, there is evidence, and in time."""
 
 import asyncio
+import json
 import socket
 import time
 from collections.abc import Coroutine
@@ -198,6 +199,13 @@ def test_a_huge_body_is_cut_and_not_read_to_its_end() -> None:
     assert evidence.verdict is Verdict.UNINTELLIGIBLE
     assert "the body is too long, reading stopped after 10000 bytes" in (evidence.error or "")
     assert sent < 50_000_000
+
+
+@pytest.mark.parametrize(("beyond", "verdict"), [(0, Verdict.RUNNING), (1, Verdict.UNINTELLIGIBLE)])
+def test_a_body_that_comes_at_once_is_bounded_too(beyond: int, verdict: Verdict) -> None:
+    body = json.dumps(envelope(JOB)).encode()
+    evidence, _ = ask({JOB: response(200, body)}, limits=VmaLimits(max_body=len(body) - beyond))
+    assert evidence.verdict is verdict
 
 
 # --- keys ---------------------------------------------------------------------------------------------

@@ -124,8 +124,20 @@ def test_whoever_is_cancelled_leaves_no_place_taken() -> None:
         waiting.cancel()
         async with asyncio.timeout(5):
             await next_one
-        assert (waiting.cancelled(), places.active) == (True, 1)
+        assert (waiting.cancelled(), places.active, places.waiting) == (True, 1, 0)
         places.leave()
         assert places.active == 0
+
+    asyncio.run(run())
+
+
+def test_whoever_has_given_up_does_not_wait() -> None:
+    async def run() -> None:
+        places = InFlight(floor=1)
+        tasks = await full(places, waiting=4)
+        assert (places.active, places.waiting) == (1, 3)
+        await empty(tasks[1:3])
+        assert (places.active, places.waiting) == (1, 1)
+        await empty(tasks)
 
     asyncio.run(run())

@@ -18,12 +18,18 @@ from starlette.exceptions import HTTPException
 from api.errors import NotReadyError, RefusedError
 from api.outages import outage
 from db import views
-from db.errors import ConflictError, GuardRefusedError, LostRaceError, NotFoundError, UnreadableJobError
+from db.errors import (
+    ConflictError,
+    GuardRefusedError,
+    LostRaceError,
+    NotFoundError,
+    RecoveryRunningError,
+    UnreadableJobError,
+)
 from fsm.decision import Decision
 from fsm.guard import GuardVerdict
 from fsm.render.png import PngError
 from fsm.states import Event
-from poller.recovery import RecoveryRunningError
 
 log = structlog.get_logger(__name__)
 RETRY_AFTER: Final = 5  # seconds
@@ -50,9 +56,10 @@ class Invalid(Problem):
 
 
 class RecoveryRunning(Problem):
-    """A recovery is under way; `run_id` is null while it is only beginning."""
+    """A recovery is under way: which one, and at which replica, null if at the one that answers."""
 
-    run_id: int | None
+    run_id: int
+    replica: str | None
 
 
 class FailedGuard(BaseModel):
@@ -124,7 +131,7 @@ async def _integrity(_request: Request, error: Exception) -> JSONResponse:
 
 async def _recovery_running(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RecoveryRunningError)  # noqa: S101 # the handler's own condition, for the type checker
-    body = RecoveryRunning(error="recovery_running", message=str(error), run_id=error.run_id or None)
+    body = RecoveryRunning(error="recovery_running", message=str(error), run_id=error.run_id, replica=error.where)
     return answer(409, body)
 
 

@@ -47,9 +47,9 @@ class FinishedRun(BaseModel):
 
 
 class RunUnderWay(BaseModel):
-    """The run that goes on in this process. `run_id` is null while it only begins."""
+    """The run that goes on in this process."""
 
-    run_id: int | None
+    run_id: int
     jobs: int
     looked_at: int
     outcomes: dict[str, int]
@@ -58,7 +58,7 @@ class RunUnderWay(BaseModel):
     @classmethod
     def of(cls, run: Run) -> Self:
         """From the run itself."""
-        return cls(run_id=run.run_id or None, jobs=run.total, looked_at=run.looked_at, outcomes=dict(run.outcomes),
+        return cls(run_id=run.run_id, jobs=run.total, looked_at=run.looked_at, outcomes=dict(run.outcomes),
                    seconds_to_answer=run.seconds_to_answer)  # fmt: skip
 
 

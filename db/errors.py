@@ -19,6 +19,15 @@ class ConflictError(StoreError):
     """The request contradicts what is stored."""
 
 
+class RecoveryRunningError(StoreError):
+    """A recovery of all jobs is under way: `run_id`, at another replica (`where`) or at this one (None)."""
+
+    def __init__(self, run_id: int, where: str | None = None) -> None:
+        at = f" at replica {where}" if where else ""
+        super().__init__(f"recovery run {run_id} is under way{at}; wait for it or read its state")
+        self.run_id, self.where = run_id, where
+
+
 class LostRaceError(StoreError):
     """Somebody else changed a job each time we were about to; nothing was written.
 

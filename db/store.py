@@ -3,13 +3,13 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
-from sqlalchemy import Connection, Engine, insert, update
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from db import adoption, change_ids, doctor, event_keys, foreign_writes, jobs, polling, retention, specs
+from db import adoption, change_ids, doctor, event_keys, foreign_writes, jobs, polling, retention, runs, specs
 from db.adopted import is_adopted
 from db.adoption import Births
 from db.answers import Answer
@@ -19,9 +19,7 @@ from db.foreign_writes import Absorbed
 from db.load import Loaded, PolledJob, chunks, load, load_one, polled_jobs
 from db.locks import FreeRows
 from db.recall import Recall, touch
-from db.tables import RUNS
 from db.transactions import short, transact
-from db.types import cut
 from fsm.decision import Decision
 from fsm.facts import Asked, JobFacts, VmFacts
 from fsm.machine import decide, decide_on
@@ -257,36 +255,31 @@ class Store:
                     gone += some
         return gone + self._write(partial(retention.forget_keys, before=before))
 
-    def open_run(self, now: datetime, asked: Asked, total: int, run_by: str | None = None) -> int:
-        """Record that a recovery run began, and by which replica; its id."""
-        values = {
-            "started_at": now,
-            "asked_by": asked.by.value,
-            "actor": cut(asked.actor, 255),
-            "jobs": total,
-            "looked_at": 0,
-            "run_by": run_by,
-        }
-        return self._write(lambda c: jobs.serial_of(c.execute(insert(RUNS).values(values))))
+    def open_run(
+        self, now: datetime, asked: Asked, total: int, run_by: str | None = None, others: Collection[str] = ()
+    ) -> int:
+        """Record that a recovery run began, and by which replica; its id.
+
+        RecoveryRunningError if one of the other replicas runs one of all jobs.
+        """
+
+        def begin(connection: Connection) -> int:
+            if others:
+                runs.require_none_of(connection, others)
+            return runs.begin(connection, now, asked, total, run_by)
+
+        return self._write(begin)
 
     def note_run(
-        self,
-        run_id: int,
-        looked_at: int,
-        outcomes: dict[str, int],
-        seconds: dict[str, float],
+        self, run_id: int, looked_at: int, outcomes: dict[str, int], seconds: dict[str, float],
         finished: datetime | None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Record how far a recovery run has come, and in how many `seconds` it heard of its jobs (p50, p95, max)."""
-        values: dict[str, Any] = {"looked_at": looked_at, "outcomes": outcomes, "finished_at": finished,
-                                  "seconds_to_answer": seconds or None}  # fmt: skip
-        self._write(lambda c: c.execute(update(RUNS).where(RUNS.c.id == run_id).values(values)))
+        self._write(lambda c: runs.note(c, run_id, looked_at, outcomes, seconds, finished))
 
     def abandon_runs(self, now: datetime, living: Collection[str] = ()) -> None:
         """Close the runs that killed processes left open: all but those of the living."""
-        theirs = RUNS.c.run_by.is_(None) | RUNS.c.run_by.not_in(living)
-        open_runs = update(RUNS).where(RUNS.c.finished_at.is_(None), theirs)
-        self._write(lambda c: c.execute(open_runs.values(finished_at=now)))
+        self._write(lambda c: runs.abandon(c, now, living))
 
     # --- the specification -----------------------------------------------------------------------
 

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import structlog
 
 from db.apply import Applied
+from db.errors import RecoveryRunningError
 from fsm.decision import Decision
 from fsm.facts import Asked
 from fsm.states import Asker, Ending, Verdict
@@ -15,16 +18,8 @@ from poller.poller import Poller
 
 log = structlog.get_logger(__name__)
 RECORD_AGAIN = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # seconds until a run's record is tried again; then it is given up
+RECORD_EVERY = 1.0  # seconds between two records of how far a run has come
 LAST_RECORD = 1.0  # seconds that a record under way may take when we stop
-
-
-class RecoveryRunningError(Exception):
-    """A recovery is under way; the text names it."""
-
-    def __init__(self, run_id: int) -> None:
-        which = f"recovery run {run_id} is under way" if run_id else "a recovery is just being started"
-        super().__init__(f"{which}; wait for it or read its state")
-        self.run_id = run_id
 
 
 @dataclass(slots=True)
@@ -38,6 +33,7 @@ class Run:
     total: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     began: float = 0.0  # seconds of the observer's monotonic clock
+    recorded: float = 0.0  # as began: when its record last said how far it has come
     answered: list[float] = field(default_factory=list)  # seconds until each job's first answer was applied
 
     @property
@@ -69,26 +65,26 @@ class Recovery:
     def __init__(self, poller: Poller) -> None:
         self._poller = poller
         self._store = poller.store
-        self._recording: set[asyncio.Task[None]] = set()
+        self._opening = asyncio.Lock()
+        self._recording: set[asyncio.Task[object]] = set()
         self.run: Run | None = None
-        self.finished = asyncio.Event()
+        self.finished = asyncio.Event()  # none is being opened or goes on; at first, none ever was
         poller.listeners.append(self._heard)
 
     async def start(self, asked: Asked) -> Run:
         """Put every job that must be polled to the VMA now; at a start, every one of ours.
 
-        RecoveryRunningError if a run is under way.
+        RecoveryRunningError if a run is under way; one that is just being opened is waited for, to name it.
         """
-        if self.run is not None:
-            raise RecoveryRunningError(self.run.run_id)
-        self.run = Run(0, asked, self._poller.observer.now(), set())  # holds the place while the database is asked
-        try:
-            run = await self._open(asked)
-        except BaseException:
-            self.run = None
-            raise
-        self.finished.clear()
-        self.run = run
+        async with self._opening:
+            if self.run is not None:
+                raise RecoveryRunningError(self.run.run_id)
+            self.finished.clear()
+            try:
+                self.run = run = await self._open(asked)
+            except BaseException:
+                self.finished.set()
+                raise
         log.info("Recovery started", run_id=run.run_id, jobs=run.total, asked_by=asked.by)
         for job_id in sorted(run.waiting):
             self._poller.put(job_id, asked)
@@ -96,14 +92,18 @@ class Recovery:
         return run
 
     async def _open(self, asked: Asked) -> Run:
+        us = self._poller.observer.id
+        others = (
+            set() if asked.by is Asker.STARTUP else {*await asyncio.to_thread(self._poller.ownership.living)} - {us}
+        )
         now, began = self._poller.observer.now(), self._poller.observer.uptime()
         must = await asyncio.to_thread(self._store.polled_jobs)
         self._poller.poll_log.must((job.job_id for job in must), began)
         jobs = [job for job in must if self._covers(asked, job.job_id)]
         off = [j.job_id for j in jobs if j.polling is None or not j.polling.is_active]
         await asyncio.to_thread(self._store.start_polling, off, now)
-        run_id = await asyncio.to_thread(self._store.open_run, now, asked, len(jobs), self._poller.observer.id)
-        return Run(run_id, asked, now, {j.job_id for j in jobs}, len(jobs), began=began)
+        run_id = await asyncio.to_thread(self._store.open_run, now, asked, len(jobs), us, others)
+        return Run(run_id, asked, now, {j.job_id for j in jobs}, len(jobs), began=began, recorded=began)
 
     def _covers(self, asked: Asked, job_id: str) -> bool:
         """A start of this replica is one of its own jobs; who triggers a recovery by hand wants all jobs validated."""
@@ -120,6 +120,8 @@ class Recovery:
         if applied is not None:
             run.answered.append(self._poller.observer.uptime() - run.began)
         run.outcomes["left" if applied is None else outcome_of(applied.decision)] += 1
+        if run.waiting:
+            self._record_at_times(run)
         self._finish_if_over()
 
     def _finish_if_over(self) -> None:
@@ -130,10 +132,20 @@ class Recovery:
         now = self._poller.observer.now()
         log.info("Recovery finished", run_id=run.run_id, jobs=run.total, outcomes=dict(run.outcomes),
                  seconds=round((now - run.started_at).total_seconds(), 3))  # fmt: skip
-        task = asyncio.create_task(self._record(run, now))
+        self._in_background(self._record(run, now))
+        self.finished.set()
+
+    def _record_at_times(self, run: Run) -> None:
+        """Whoever reads it at another replica sees it go on too."""
+        now = self._poller.observer.uptime()
+        if now - run.recorded >= RECORD_EVERY:
+            run.recorded = now
+            self._in_background(self._recorded(run, None))
+
+    def _in_background(self, recording: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.create_task(recording)
         self._recording.add(task)
         task.add_done_callback(self._recording.discard)
-        self.finished.set()
 
     async def _record(self, run: Run, finished: datetime) -> None:
         """Who watches the run waits for its record."""

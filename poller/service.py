@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from db.errors import RecoveryRunningError
 from db.store import Store
 from fsm.evidence import Evidence
 from fsm.facts import Asked, JobFacts
@@ -14,7 +15,7 @@ from poller.monitor import Monitor
 from poller.ownership import SOLE, Ownership
 from poller.poll_log import UNLOGGED, PollLog
 from poller.poller import Poller
-from poller.recovery import Recovery, RecoveryRunningError
+from poller.recovery import Recovery
 from poller.sharing import Sharing
 from poller.status import JobPollingStatus
 from poller.vmas import Vmas
@@ -113,7 +114,7 @@ class PollingService:
 
     async def _recover_at_start(self) -> None:
         """Recovery of all active jobs of ours; waits, and says so, while the database is away."""
-        asked, waits = Asked(Asker.STARTUP), False
+        asked = Asked(Asker.STARTUP)
         await self.sharing.begun.wait()
         while True:
             try:
@@ -122,14 +123,13 @@ class PollingService:
                 await self.monitor.heed_oma()
                 await self.recovery.start(asked)
             except RecoveryRunningError as error:
-                if not waits:
-                    log.info("Recovery at the start comes after one that was triggered before it", why=str(error))
-                waits = True
+                log.info("Recovery at the start comes after one that was triggered before it", why=str(error))
+                await self.recovery.finished.wait()
             except Exception as error:  # whatever it is, jobs wait for us: try until it works
                 log.error("Recovery cannot start; trying again", why=str(error)[:300], every_seconds=RESTART)
+                await asyncio.sleep(RESTART)
             else:
                 return
-            await asyncio.sleep(RESTART)
 
     async def _keep_alive(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
         while True:

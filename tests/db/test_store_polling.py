@@ -1,7 +1,9 @@
 """Polling rows, the history of polls, and the runs of recovery."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from store_builders import MIB, NOW, OPERATOR, POLL, SIZE, STARTUP, Vm, put, row
 
 from db import views
 from db.engine import read, write
+from db.errors import RecoveryRunningError
 from db.load import PollingRow
 from db.store import Store
 from db.tables import POLLING, RUNS
@@ -17,6 +20,7 @@ from fsm.facts import Asked
 from fsm.states import Asker, Event
 
 SECOND = timedelta(seconds=1)
+BY_ANNA = Asked(Asker.TRIGGER, "anna")
 
 
 def without_polling_row(vm: Vm) -> Vm:
@@ -201,7 +205,7 @@ def run(store: Store, run_id: int) -> Any:
 
 
 def test_a_run_is_opened_noted_and_finished(store: Store) -> None:
-    first, second = store.open_run(NOW, STARTUP, 12), store.open_run(NOW, Asked(Asker.TRIGGER, "anna"), 3)
+    first, second = store.open_run(NOW, STARTUP, 12), store.open_run(NOW, BY_ANNA, 3)
     opened = run(store, first)
     assert (opened["asked_by"], opened["jobs"], opened["looked_at"]) == ("startup", 12, 0)
     assert (opened["started_at"], opened["finished_at"], opened["outcomes"]) == (NOW, None, None)
@@ -224,6 +228,49 @@ def test_abandoning_leaves_the_runs_of_replicas_that_live(store: Store) -> None:
     living, dead = store.open_run(NOW, STARTUP, 1, "living"), store.open_run(NOW, STARTUP, 1, "dead")
     store.abandon_runs(NOW + SECOND, {"living", "another"})
     assert (run(store, living)["finished_at"], run(store, dead)["finished_at"]) == (None, NOW + SECOND)
+
+
+def test_word_of_how_far_a_run_has_come_does_not_open_it_again(store: Store) -> None:
+    over = store.open_run(NOW, STARTUP, 2)
+    store.note_run(over, 2, {"running": 2}, {}, NOW + SECOND)
+    store.note_run(over, 1, {"running": 1}, {}, None)
+    assert (run(store, over)["looked_at"], run(store, over)["finished_at"]) == (2, NOW + SECOND)
+    store.abandon_runs(NOW + 9 * SECOND)
+    thawed = store.open_run(NOW, STARTUP, 2)
+    store.abandon_runs(NOW + SECOND)
+    store.note_run(thawed, 2, {"running": 2}, {}, NOW + 9 * SECOND)
+    assert (run(store, thawed)["looked_at"], run(store, thawed)["finished_at"]) == (2, NOW + 9 * SECOND)
+
+
+def test_a_run_of_all_jobs_is_refused_while_another_replica_runs_one(store: Store) -> None:
+    startup, ended = store.open_run(NOW, STARTUP, 1, "other"), store.open_run(NOW, BY_ANNA, 1, "other")
+    store.note_run(ended, 1, {}, {}, NOW)
+    begun = store.open_run(NOW, BY_ANNA, 1, "us", {"other"})
+    assert begun > startup, "a start is one of its own jobs"
+    others = store.open_run(NOW, BY_ANNA, 1, "other")
+    with pytest.raises(RecoveryRunningError, match=f"recovery run {others} is under way at replica other"):
+        store.open_run(NOW, BY_ANNA, 1, "us", {"other", "third"})
+    store.open_run(NOW, BY_ANNA, 1, "us", {"third"})
+
+
+def test_of_two_replicas_that_begin_a_run_at_once_one_is_refused_with_the_other_s(store: Store) -> None:
+    store.open_run(NOW, STARTUP, 1, "a")
+    meet = Barrier(2)
+
+    def begin(us: str, other: str) -> int | RecoveryRunningError:
+        meet.wait()
+        try:
+            return store.open_run(NOW, BY_ANNA, 1, us, {other})
+        except RecoveryRunningError as error:
+            return error
+
+    with ThreadPoolExecutor(2) as pool:
+        for n in range(10):
+            both = list(pool.map(begin, ("a", "b"), ("b", "a")))
+            [begun] = [one for one in both if isinstance(one, int)]
+            [refused] = [one for one in both if isinstance(one, RecoveryRunningError)]
+            assert refused.run_id == begun, f"round {n}"
+            store.note_run(begun, 1, {}, {}, NOW)
 
 
 def test_a_run_of_somebody_with_a_long_name_is_recorded(store: Store) -> None:

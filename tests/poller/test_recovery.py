@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from world import OPERATOR, TRIGGER, World, run, until
+from world import OPERATOR, STARTUP, TRIGGER, World, run, until
 
+from db.errors import RecoveryRunningError
 from fsm.facts import Asked
 from fsm.policy import RecoveryPolicy
 from fsm.states import Event
 from poller import poller as poller_module
-from poller.recovery import RecoveryRunningError, Run
+from poller.recovery import Run
 
 
 @pytest.fixture(autouse=True)
@@ -133,14 +134,19 @@ def test_a_second_trigger_is_refused_with_the_number_of_the_run_that_goes_on(wor
     assert all(r["finished_at"] for r in world.runs())
 
 
-def test_of_two_triggers_at_once_one_is_refused(world: World) -> None:
+def test_of_two_triggers_at_once_one_is_refused_and_told_the_other_s_id(world: World) -> None:
     job = world.job(percent=30)
     world.vma.run(job, 40)
 
     async def story() -> None:
         async with world.process() as us:
+            world.vma.hold(job)
             both = await asyncio.gather(*(us.recovery.start(TRIGGER) for _ in range(2)), return_exceptions=True)
-            assert [type(b).__name__ for b in both] == ["Run", "RecoveryRunningError"]
+            began, refused = both
+            assert isinstance(began, Run)
+            assert isinstance(refused, RecoveryRunningError)
+            assert (began.run_id, refused.run_id, refused.where) == (2, 2, None)
+            world.vma.release(job)
             await us.recovery_over()
 
     run(story())
@@ -151,7 +157,6 @@ def test_one_that_is_triggered_before_that_of_the_start_goes_on_and_the_start_s_
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The start closes what killed processes left open: not what this one has just begun."""
-    monkeypatch.setattr("poller.service.RESTART", 0.0)
     job = world.job(percent=30)
     world.vma.run(job, 40)
     world.vma.hold(job)
@@ -171,7 +176,7 @@ def test_one_that_is_triggered_before_that_of_the_start_goes_on_and_the_start_s_
             monkeypatch.setattr(us.recovery, "start", start)
             us.service.start()
             await begin(TRIGGER)
-            await until(lambda: len(refused) > 2)
+            await until(lambda: refused == [STARTUP])
             [going_on] = world.runs()
             assert (going_on["asked_by"], going_on["finished_at"]) == ("trigger", None)
             world.vma.release(job)
@@ -180,11 +185,38 @@ def test_one_that_is_triggered_before_that_of_the_start_goes_on_and_the_start_s_
 
     with capture_logs() as logs:
         run(story())
+    assert refused == [STARTUP]
     assert [(r["asked_by"], r["outcomes"]) for r in world.runs()] == [
         ("startup", {"running": 1}),
         ("trigger", {"running": 1}),
     ]
     assert not [line for line in logs if line["log_level"] == "error"]
+
+
+def test_how_far_a_run_has_come_is_recorded_each_second_while_it_goes_on(world: World) -> None:
+    """Other replicas show it from there, and it is what a killed process leaves behind."""
+    jobs = [world.job(percent=30) for _ in range(4)]
+    for job in jobs:
+        world.vma.run(job, 40)
+        world.vma.hold(job)
+    recorded: list[tuple[int, Any, bool]] = []
+
+    async def story() -> None:
+        async with world.process() as us:
+            for job, seconds in zip(jobs, (0.6, 0.6, 0.6, 0.0), strict=True):
+                world.clock.advance(seconds)
+                world.vma.release(job)
+                await us.settle()
+                [record] = world.runs()
+                recorded.append((record["looked_at"], record["outcomes"], record["finished_at"] is not None))
+
+    run(story())
+    assert recorded == [
+        (0, None, False),
+        (2, {"running": 2}, False),
+        (2, {"running": 2}, False),
+        (4, {"running": 4}, True),
+    ]
 
 
 def test_a_run_that_could_not_be_opened_stands_in_nobody_s_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

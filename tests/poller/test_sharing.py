@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 from world import STARTUP, TRIGGER, Process, World, run, until
 
+from db.errors import RecoveryRunningError
 from fsm.facts import Asked
 from fsm.states import Event
 from poller.metrics import Drift
@@ -101,6 +102,24 @@ def test_the_runs_of_replicas_that_live_stay_open_and_those_of_the_dead_are_clos
     run(story())
     open_now = {row["run_by"] for row in world.runs() if row["finished_at"] is None}
     assert open_now == {"alive"}
+
+
+def test_a_recovery_of_all_jobs_is_refused_while_another_replica_that_lives_runs_one(world: World) -> None:
+    [mine] = running(world, 1)
+    jobs = Jobs(mine)
+    jobs.others_living = ["alive"]
+
+    async def story() -> None:
+        async with world.process(ownership=jobs) as us:
+            dead, alive = (world.store.open_run(world.clock.time, TRIGGER, 5, name) for name in ("dead", "alive"))
+            with pytest.raises(RecoveryRunningError, match=f"recovery run {alive} is under way at replica alive"):
+                await us.recovery.start(TRIGGER)
+            assert us.recovery.finished.is_set()
+            world.store.note_run(alive, 5, {}, {}, world.clock.time)
+            assert (await us.recovery.start(TRIGGER)).run_id > dead
+            await us.recovery_over()
+
+    run(story())
 
 
 def test_a_replica_that_gets_its_shares_late_recovers_then(world: World) -> None:

@@ -212,7 +212,8 @@ class Process:
     async def start(self) -> None:
         """Start, and let the first answers come: all but those that the VMA holds back."""
         self.service.start()
-        await until(lambda: self.recovery.finished.is_set() or bool(self.recovery.run and self.recovery.run.run_id))
+        [recovery] = [task for task in self.service._tasks if task.get_name() == "recovery"]
+        await recovery
         await self.settle()
 
     async def settle(self) -> None:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from db import polling
 from db.apply import Applied
-from db.errors import ConflictError, NotFoundError, UnreadableJobError
+from db.errors import ConflictError, NotFoundError, RecoveryRunningError, UnreadableJobError
 from db.foreign_writes import Absorbed
 from db.jobs import NewJob, NewVolume
 from db.load import Loaded, PolledJob, PollingRow
@@ -22,7 +22,7 @@ from fsm.decision import Decision
 from fsm.facts import Asked, Disk, JobFacts, VmFacts
 from fsm.machine import decide, decide_on
 from fsm.policy import RecoveryPolicy
-from fsm.states import INITIAL, Effect, Ending, Event, State, Verdict
+from fsm.states import INITIAL, Asker, Effect, Ending, Event, State, Verdict
 
 _STARTS = {Effect.START_POLLING, Effect.RESTART_POLLING}
 
@@ -209,7 +209,12 @@ class MemoryStore:
         for job_id in ids:
             self._poll(job_id, is_active=True, started_polling_at=now, next_due_at=now)
 
-    def open_run(self, now: datetime, asked: Asked, total: int, run_by: str | None = None) -> int:
+    def open_run(
+        self, now: datetime, asked: Asked, total: int, run_by: str | None = None, others: Collection[str] = ()
+    ) -> int:
+        for run in self.runs:
+            if run.asked.by is Asker.TRIGGER and run.run_by in others and run.finished_at is None:
+                raise RecoveryRunningError(run.run_id, run.run_by)
         self.runs.append(Run(len(self.runs) + 1, asked, total, run_by))
         return len(self.runs)
 
@@ -218,6 +223,8 @@ class MemoryStore:
         finished: datetime | None,
     ) -> None:  # fmt: skip
         run = self.runs[run_id - 1]
+        if finished is None and run.finished_at is not None:
+            return
         run.looked_at, run.outcomes, run.finished_at = looked_at, outcomes, finished
 
     def abandon_runs(self, now: datetime, living: Collection[str] = ()) -> None:

@@ -26,11 +26,11 @@ from sim_vma import Appliance, Restart
 from sim_workflow import Workflow
 from virtual_loop import EPOCH, Time
 
+from db.errors import RecoveryRunningError
 from fsm.facts import Asked, JobFacts
 from fsm.policy import DEFAULT_POLICY
 from fsm.states import Asker, Event
 from poller.poll_lines import Line
-from poller.recovery import RecoveryRunningError
 
 ANNA = Asked(Asker.OPERATOR, "anna", "looked at it on the VMA")
 TRIGGER = Asked(Asker.TRIGGER, "anna")

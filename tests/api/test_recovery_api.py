@@ -90,6 +90,7 @@ def test_a_triggered_run_is_seen_while_it_goes_on_and_a_second_is_refused_with_i
             "error": "recovery_running",
             "message": "recovery run 2 is under way; wait for it or read its state",
             "run_id": 2,
+            "replica": None,
         }
         on.vma.release()
         status = await _finished(on, 2)

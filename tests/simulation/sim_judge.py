@@ -159,10 +159,21 @@ class Judge:
         self.owed.append(Owed(self.now, MONITOR + 2.0, frozenset([job_id]), process.name, "removed by hand"))
 
     def triggered(self, process: "SimProcess", running: int | None, refused_by: int | None) -> None:
-        """A recovery was triggered by hand; `running`: the one that was under way, 0 if it was only being started."""
+        """A recovery was triggered by hand; `running`: the one that was under way at that process."""
         self.triggers["began" if refused_by is None else "refused"] += 1
-        if running != refused_by:
+        if running not in (None, refused_by):
             self.say(f"a recovery was triggered at {process.name} while {running} ran, and refused by {refused_by}")
+        if refused_by is not None and self.world.store.runs[refused_by - 1].finished_at is not None:
+            self.say(f"a recovery triggered at {process.name} was refused for {refused_by}, which is over")
+        self._one_of_all_jobs()
+
+    def _one_of_all_jobs(self) -> None:
+        """Among the processes that know of each other; one whose session was lost has another nobody knew of it."""
+        known = {p.name for p in self.world.processes} if self.world.locks is None else self.world.locks.sessions
+        runs = [p.service.recovery.run for p in self.world.processes if p.runs and p.name in known]
+        of_all = [run.run_id for run in runs if run is not None and run.asked.by is Asker.TRIGGER]
+        if len(of_all) > 1:
+            self.say(f"recoveries {of_all} of all jobs run at once")
 
     # --- decisions -------------------------------------------------------------------------------
 

@@ -251,9 +251,9 @@ class World:
         process.service.monitor._policy = Mortal(DEFAULT_POLICY)  # type: ignore[assignment]
 
     def _trigger(self, _: Happening, process: SimProcess) -> None:
-        """Twice at once."""
+        """Twice at once, and at every other replica."""
 
-        async def trigger() -> None:
+        async def trigger(process: SimProcess) -> None:
             run = process.service.recovery.run
             running = None if run is None else run.run_id
             try:
@@ -265,8 +265,8 @@ class World:
             else:
                 self.judge.triggered(process, running, None)
 
-        process.do(trigger)
-        process.do(trigger)
+        for one in (process, *(p for p in self.processes if p.serves)):
+            one.do(partial(trigger, one))
 
     def _operator(self, happening: Happening, process: SimProcess) -> None:
         async def fire() -> None:

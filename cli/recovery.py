@@ -1,6 +1,7 @@
 """oma-fsm recover: have the running service validate every active job against the VMA, and watch it."""
 
 import time
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import typer
@@ -38,13 +39,17 @@ def _watch(api: ServiceClient, run_id: int, jobs: int) -> dict[str, Any]:
     with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as progress:
         bar = progress.add_task("", total=jobs)
         while True:
-            status = api.get("/job-recovery/status")
-            for run in status["runs"]:
-                if run["run_id"] == run_id and run["finished_at"]:
-                    return dict(run)
-            under_way = status["in_recovery"] or {}
-            progress.update(bar, completed=under_way.get("looked_at", jobs))
+            run = run_in(api.get("/job-recovery/status"), run_id)
+            if run.get("finished_at"):
+                return run
+            progress.update(bar, completed=run["looked_at"])
             time.sleep(LOOK_EVERY)
+
+
+def run_in(status: Mapping[str, Any], run_id: int) -> dict[str, Any]:
+    """What a service says of a run: at first hand if it goes on there; another replica knows its record."""
+    here, recorded = status["in_recovery"], status["runs"]
+    return next(dict(run) for run in ([here] if here else []) + recorded if run["run_id"] == run_id)
 
 
 def _show_rehearsal(rehearsed: dict[str, Any]) -> None:

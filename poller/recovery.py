@@ -92,10 +92,8 @@ class Recovery:
         return run
 
     async def _open(self, asked: Asked) -> Run:
-        us = self._poller.observer.id
-        others = (
-            set() if asked.by is Asker.STARTUP else {*await asyncio.to_thread(self._poller.ownership.living)} - {us}
-        )
+        us, of_ours = self._poller.observer.id, asked.by is Asker.STARTUP
+        others = set() if of_ours else {*await asyncio.to_thread(self._poller.ownership.living)} - {us}
         now, began = self._poller.observer.now(), self._poller.observer.uptime()
         must = await asyncio.to_thread(self._store.polled_jobs)
         self._poller.poll_log.must((job.job_id for job in must), began)

@@ -10,6 +10,7 @@ from cli.demo.cast import Actor
 from cli.demo.service import ServiceProcess, free_port
 from cli.demo.workflow import Workflow
 from cli.main import app
+from cli.recovery import run_in
 from vma.simulator.plans import Plan
 from vma.simulator.process import SimulatorProcess
 
@@ -43,6 +44,13 @@ def test_what_a_recovery_would_decide_is_shown_before_it_is_done(service: tuple[
     assert "1 jobs asked about, nothing written" in rehearsed.output
     done = run("recover", "--service", url)
     assert (done.exit_code, "1 jobs; 1 running" in done.output, "(p95)" in done.output) == (0, True, True), done.output
+
+
+def test_a_run_is_followed_at_the_replica_that_has_it_and_at_another_by_its_record() -> None:
+    recorded = [{"run_id": n, "looked_at": n, "finished_at": None} for n in (8, 7, 6)]
+    assert run_in({"in_recovery": {"run_id": 7, "looked_at": 12}, "runs": recorded}, 7)["looked_at"] == 12
+    assert run_in({"in_recovery": {"run_id": 8, "looked_at": 12}, "runs": recorded}, 7)["looked_at"] == 7
+    assert run_in({"in_recovery": None, "runs": recorded}, 7)["looked_at"] == 7
 
 
 def test_polling_is_shown_of_all_and_of_one(service: tuple[str, str]) -> None:

@@ -158,13 +158,14 @@ class Judge:
         self.disturb("removed", MONITOR + 1.0, job_id)
         self.owed.append(Owed(self.now, MONITOR + 2.0, frozenset([job_id]), process.name, "removed by hand"))
 
-    def triggered(self, process: "SimProcess", running: int | None, refused_by: int | None) -> None:
-        """A recovery was triggered by hand; `running`: the one that was under way at that process."""
+    def triggered(self, process: "SimProcess", asked: datetime, running: int | None, refused_by: int | None) -> None:
+        """A recovery was triggered by hand; `running`: the one that was under way at that process when it was asked."""
         self.triggers["began" if refused_by is None else "refused"] += 1
         if running not in (None, refused_by):
             self.say(f"a recovery was triggered at {process.name} while {running} ran, and refused by {refused_by}")
-        if refused_by is not None and self.world.store.runs[refused_by - 1].finished_at is not None:
-            self.say(f"a recovery triggered at {process.name} was refused for {refused_by}, which is over")
+        over = None if refused_by is None else self.world.store.runs[refused_by - 1].finished_at
+        if over is not None and over < asked:
+            self.say(f"a recovery triggered at {process.name} was refused for {refused_by}, which was over")
         self._one_of_all_jobs()
 
     def _one_of_all_jobs(self) -> None:

@@ -237,4 +237,6 @@ def _replicas(rng: random.Random, seed: int) -> Plan:
         plan.happenings += [Happening(hot, "kill", 120.0, "idle", who=n) for n in range(plan.replicas - 1)]
     if rng.random() < 0.3:
         _trouble(rng, plan, rng.uniform(60, hot))
+    for at in rng.choices([job.start + rng.uniform(0, job.length) for job in plan.jobs], k=rng.choice((0, 1, 2))):
+        plan.happenings.append(Happening(at, "trigger", 0.0, who=rng.randrange(plan.replicas)))
     return plan

@@ -255,15 +255,15 @@ class World:
 
         async def trigger(process: SimProcess) -> None:
             run = process.service.recovery.run
-            running = None if run is None else run.run_id
+            running, asked = None if run is None else run.run_id, self.time.wall()
             try:
                 await process.facade.recover(TRIGGER)
             except RecoveryRunningError as refused:
-                self.judge.triggered(process, running, refused.run_id)
+                self.judge.triggered(process, asked, running, refused.run_id)
             except Exception:  # the database is away
                 return
             else:
-                self.judge.triggered(process, running, None)
+                self.judge.triggered(process, asked, running, None)
 
         for one in (process, *(p for p in self.processes if p.serves)):
             one.do(partial(trigger, one))

@@ -40,16 +40,18 @@ def _watch(api: ServiceClient, run_id: int, jobs: int) -> dict[str, Any]:
         bar = progress.add_task("", total=jobs)
         while True:
             run = run_in(api.get("/job-recovery/status"), run_id)
+            if run is None:
+                fail(f"nothing is known of recovery {run_id} any more; `oma-fsm polling` shows how the jobs do", 1)
             if run.get("finished_at"):
                 return run
             progress.update(bar, completed=run["looked_at"])
             time.sleep(LOOK_EVERY)
 
 
-def run_in(status: Mapping[str, Any], run_id: int) -> dict[str, Any]:
+def run_in(status: Mapping[str, Any], run_id: int) -> dict[str, Any] | None:
     """What a service says of a run: at first hand if it goes on there; another replica knows its record."""
     here, recorded = status["in_recovery"], status["runs"]
-    return next(dict(run) for run in ([here] if here else []) + recorded if run["run_id"] == run_id)
+    return next((dict(run) for run in ([here] if here else []) + recorded if run["run_id"] == run_id), None)
 
 
 def _show_rehearsal(rehearsed: dict[str, Any]) -> None:

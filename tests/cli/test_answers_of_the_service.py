@@ -71,3 +71,9 @@ def test_a_run_whose_service_ended_is_not_shown_as_one_that_came_to_its_end(
     answer = run("recover")
     assert (answer.exit_code, said in answer.output) == (code, True), answer.output
     assert answer.output == answer.output.lstrip(), "without a terminal there is no place for a bar"
+
+
+def test_a_run_that_the_service_has_no_record_of_is_not_waited_for(says: Callable[..., None]) -> None:
+    says({"run_id": 8, "jobs": 5}, {"runs": [recorded(5)], "in_recovery": None})
+    answer = run("recover")
+    assert (answer.exit_code, "nothing is known of recovery 8 any more" in answer.output) == (1, True), answer.output

@@ -46,11 +46,13 @@ def test_what_a_recovery_would_decide_is_shown_before_it_is_done(service: tuple[
     assert (done.exit_code, "1 jobs; 1 running" in done.output, "(p95)" in done.output) == (0, True, True), done.output
 
 
-def test_a_run_is_followed_at_the_replica_that_has_it_and_at_another_by_its_record() -> None:
-    recorded = [{"run_id": n, "looked_at": n, "finished_at": None} for n in (8, 7, 6)]
-    assert run_in({"in_recovery": {"run_id": 7, "looked_at": 12}, "runs": recorded}, 7)["looked_at"] == 12
-    assert run_in({"in_recovery": {"run_id": 8, "looked_at": 12}, "runs": recorded}, 7)["looked_at"] == 7
-    assert run_in({"in_recovery": None, "runs": recorded}, 7)["looked_at"] == 7
+@pytest.mark.parametrize(("goes_on_here", "seen"), [(7, 12), (8, 5), (None, 5)])
+def test_a_run_is_followed_at_the_replica_that_has_it_and_at_another_by_its_record(
+    goes_on_here: int | None, seen: int
+) -> None:
+    here = {"run_id": goes_on_here, "looked_at": 12} if goes_on_here else None
+    run = run_in({"in_recovery": here, "runs": [{"run_id": n, "looked_at": 5} for n in (8, 7, 6)]}, 7)
+    assert run == {"run_id": 7, "looked_at": seen}
 
 
 def test_polling_is_shown_of_all_and_of_one(service: tuple[str, str]) -> None:

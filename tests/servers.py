@@ -15,7 +15,7 @@ from db.engine import make_engine, read, write
 
 SERVERS: Final = {
     "postgresql": os.environ.get("OMA_FSM_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres"),
-    "mariadb": os.environ.get("OMA_FSM_TEST_MARIADB", "mysql://root@127.0.0.1:3306/test"),
+    "mariadb": os.environ.get("OMA_FSM_TEST_MARIADB", "mysql://root@127.0.0.1:3306/test?ssl_disabled=true"),
 }
 
 

@@ -1,7 +1,7 @@
 """Records of recovery runs: what was begun, how far it came, and what killed processes left open."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select, update
@@ -13,6 +13,8 @@ from db.types import cut
 from fsm.facts import Asked
 from fsm.states import Asker
 
+# A run is over in seconds, and two of them do no harm; a record that was never closed must not be in the way for ever.
+WAITED_FOR: Final = timedelta(minutes=10)
 _OPEN: Final = RUNS.c.finished_at.is_(None)
 _FIRST: Final = select(RUNS.c.id).order_by(RUNS.c.id).limit(1).with_for_update()
 
@@ -24,15 +26,16 @@ def begin(connection: Connection, now: datetime, asked: Asked, total: int, run_b
     return jobs.serial_of(connection.execute(insert(RUNS).values(values)))
 
 
-def require_none_of(connection: Connection, replicas: Collection[str]) -> None:
-    """RecoveryRunningError if one of those replicas runs a recovery of all jobs.
+def require_none_of(connection: Connection, now: datetime, replicas: Collection[str]) -> None:
+    """RecoveryRunningError if one of those replicas runs a recovery of all jobs, begun within `WAITED_FOR`.
 
     Whoever looks waits here for others that look, until they have begun theirs: of two at once only one begins.
     A recovery at a replica's start is one of its own jobs, and in nobody's way.
     """
     connection.execute(_FIRST)
     theirs = _OPEN & (RUNS.c.asked_by == Asker.TRIGGER.value) & RUNS.c.run_by.in_(replicas)
-    if found := connection.execute(select(RUNS.c.id, RUNS.c.run_by).where(theirs).order_by(RUNS.c.id)).first():
+    running = theirs & (RUNS.c.started_at > now - WAITED_FOR)
+    if found := connection.execute(select(RUNS.c.id, RUNS.c.run_by).where(running).order_by(RUNS.c.id)).first():
         raise RecoveryRunningError(found.id, found.run_by)
 
 

@@ -260,12 +260,12 @@ class Store:
     ) -> int:
         """Record that a recovery run began, and by which replica; its id.
 
-        RecoveryRunningError if one of the other replicas runs one of all jobs.
+        RecoveryRunningError if one of the other replicas has been running one of all jobs, for less than 10 minutes.
         """
 
         def begin(connection: Connection) -> int:
             if others:
-                runs.require_none_of(connection, others)
+                runs.require_none_of(connection, now, others)
             return runs.begin(connection, now, asked, total, run_by)
 
         return self._write(begin)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain, repeat
 from typing import Any
 
 import structlog
@@ -17,7 +18,7 @@ from fsm.states import Asker, Ending, Verdict
 from poller.poller import Poller
 
 log = structlog.get_logger(__name__)
-RECORD_AGAIN = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # seconds until a run's record is tried again; then it is given up
+RECORD_AGAIN = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # seconds until a record is tried again; the last again and again
 RECORD_EVERY = 1.0  # seconds between two records of how far a run has come
 LAST_RECORD = 1.0  # seconds that a record under way may take when we stop
 
@@ -147,11 +148,10 @@ class Recovery:
 
     async def _record(self, run: Run, finished: datetime) -> None:
         """Who watches the run waits for its record."""
-        for pause in RECORD_AGAIN:
+        for pause in chain(RECORD_AGAIN, repeat(RECORD_AGAIN[-1])):
             if await self._recorded(run, finished):
                 return
             await asyncio.sleep(pause)
-        await self._recorded(run, finished)
 
     async def _recorded(self, run: Run, finished: datetime | None) -> bool:
         try:

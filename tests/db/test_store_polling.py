@@ -14,6 +14,7 @@ from db import views
 from db.engine import read, write
 from db.errors import RecoveryRunningError
 from db.load import PollingRow
+from db.runs import WAITED_FOR
 from db.store import Store
 from db.tables import POLLING, RUNS
 from fsm.facts import Asked
@@ -251,6 +252,13 @@ def test_a_run_of_all_jobs_is_refused_while_another_replica_runs_one(store: Stor
     with pytest.raises(RecoveryRunningError, match=f"recovery run {others} is under way at replica other"):
         store.open_run(NOW, BY_ANNA, 1, "us", {"other", "third"})
     store.open_run(NOW, BY_ANNA, 1, "us", {"third"})
+
+
+def test_a_run_that_was_never_recorded_as_over_is_in_nobody_s_way_for_ever(store: Store) -> None:
+    stray = store.open_run(NOW, BY_ANNA, 1, "stuck")
+    with pytest.raises(RecoveryRunningError, match=f"recovery run {stray} "):
+        store.open_run(NOW + WAITED_FOR - SECOND, BY_ANNA, 1, "us", {"stuck"})
+    store.open_run(NOW + WAITED_FOR, BY_ANNA, 1, "us", {"stuck"})
 
 
 def test_of_two_replicas_that_begin_a_run_at_once_one_is_refused_with_the_other_s(store: Store) -> None:

@@ -243,17 +243,23 @@ def test_a_run_whose_record_cannot_be_written_is_over_all_the_same(
     def away(*_args: Any) -> None:
         raise ConnectionError("database is away")
 
+    def not_recorded() -> list[Any]:
+        return [line["run_id"] for line in logs if line["event"] == "recovery run could not be recorded"]
+
     async def story() -> None:
-        with monkeypatch.context() as broken:
-            broken.setattr(world.store, "note_run", away)
-            broken.setattr("poller.recovery.RECORD_AGAIN", ())
-            async with world.process() as us:
-                assert us.recovery.run is None
+        monkeypatch.setattr(world.store, "note_run", away)
+        monkeypatch.setattr("poller.recovery.RECORD_AGAIN", (3600.0,))
+        monkeypatch.setattr("poller.recovery.LAST_RECORD", 0.01)
+        async with world.process(started=False) as us:
+            await us.recovery.start(TRIGGER)
+            assert us.recovery.finished.is_set()
+            await until(lambda: not_recorded() == [1])
+            assert (await us.recovery.start(TRIGGER)).run_id == 2
+            await until(lambda: not_recorded() == [1, 2])
 
     with capture_logs() as logs:
         run(story())
-    assert [line["run_id"] for line in logs if line["event"] == "recovery run could not be recorded"] == [1]
-    assert world.runs()[0]["finished_at"] is None
+    assert [row["finished_at"] for row in world.runs()] == [None, None]
 
 
 def test_a_record_that_could_not_be_written_at_first_is_written_later(
@@ -269,7 +275,7 @@ def test_a_record_that_could_not_be_written_at_first_is_written_later(
 
     async def story() -> None:
         monkeypatch.setattr(world.store, "note_run", away_twice)
-        monkeypatch.setattr("poller.recovery.RECORD_AGAIN", (0.0, 0.0))
+        monkeypatch.setattr("poller.recovery.RECORD_AGAIN", (0.0,))
         async with world.process() as us:
             await us.recovery_over()
 

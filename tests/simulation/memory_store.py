@@ -17,6 +17,7 @@ from db.errors import ConflictError, NotFoundError, RecoveryRunningError, Unread
 from db.foreign_writes import Absorbed
 from db.jobs import NewJob, NewVolume
 from db.load import Loaded, PolledJob, PollingRow
+from db.runs import WAITED_FOR
 from db.store import Answer
 from fsm.decision import Decision
 from fsm.facts import Asked, Disk, JobFacts, VmFacts
@@ -48,6 +49,7 @@ class Run:
     asked: Asked
     jobs: int
     run_by: str | None
+    started_at: datetime
     looked_at: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
     finished_at: datetime | None = None
@@ -213,9 +215,10 @@ class MemoryStore:
         self, now: datetime, asked: Asked, total: int, run_by: str | None = None, others: Collection[str] = ()
     ) -> int:
         for run in self.runs:
-            if run.asked.by is Asker.TRIGGER and run.run_by in others and run.finished_at is None:
+            theirs = run.asked.by is Asker.TRIGGER and run.run_by in others and run.finished_at is None
+            if theirs and run.started_at > now - WAITED_FOR:
                 raise RecoveryRunningError(run.run_id, run.run_by)
-        self.runs.append(Run(len(self.runs) + 1, asked, total, run_by))
+        self.runs.append(Run(len(self.runs) + 1, asked, total, run_by, now))
         return len(self.runs)
 
     def note_run(

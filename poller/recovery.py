@@ -159,7 +159,9 @@ class Recovery:
                 self._store.note_run, run.run_id, run.looked_at, dict(run.outcomes), run.seconds_to_answer, finished
             )
         except Exception as error:  # the run itself succeeded; only its record is missing
-            log.error("recovery run could not be recorded", run_id=run.run_id, why=str(error)[:300])
+            log.error(
+                "A recovery run could not be recorded; that is tried again", run_id=run.run_id, why=str(error)[:300]
+            )
             return False
         return True
 

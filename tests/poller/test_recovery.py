@@ -244,7 +244,11 @@ def test_a_run_whose_record_cannot_be_written_is_over_all_the_same(
         raise ConnectionError("database is away")
 
     def not_recorded() -> list[Any]:
-        return [line["run_id"] for line in logs if line["event"] == "recovery run could not be recorded"]
+        return [
+            line["run_id"]
+            for line in logs
+            if line["event"] == "A recovery run could not be recorded; that is tried again"
+        ]
 
     async def story() -> None:
         monkeypatch.setattr(world.store, "note_run", away)

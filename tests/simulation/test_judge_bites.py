@@ -107,6 +107,11 @@ def recovers_twice_at_once(patch: Patch) -> None:
     patch.setattr(Recovery, "start", anyhow)
 
 
+def recovers_all_jobs_at_two_replicas(patch: Patch) -> None:
+    open_run = MemoryStore.open_run
+    patch.setattr(MemoryStore, "open_run", lambda *asked: open_run(*asked[:5]))
+
+
 def does_not_put_back_what_is_missing(patch: Patch) -> None:
     async def blind(*_: Any) -> list[Any]:
         return []
@@ -180,6 +185,7 @@ FAULTS: dict[Callable[[Patch], None], int] = {
     leaves_runs_of_the_dead_open: 48,
     does_not_record_a_recovery: 0,
     recovers_twice_at_once: 10,
+    recovers_all_jobs_at_two_replicas: 7,
     does_not_put_back_what_is_missing: 18,
     lets_a_dead_loop_be: 25,
     gives_up_after_five_minutes: 8,
@@ -193,6 +199,7 @@ FAULTS: dict[Callable[[Patch], None], int] = {
 OF_REPLICAS = {
     applies_an_answer_that_others_overtook, does_not_ask_about_jobs_of_gained_shares,
     believes_in_its_shares_for_an_hour, polls_what_others_own_too, polls_where_it_should_only_answer,
+    recovers_all_jobs_at_two_replicas,
 }  # fmt: skip
 TRIES = 300
 

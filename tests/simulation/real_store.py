@@ -61,8 +61,8 @@ class RealStore(Store):
     def runs(self) -> list[Run]:
         with read(self.engine) as connection:
             rows = connection.execute(select(RUNS).order_by(RUNS.c.id)).mappings().all()
-        return [Run(r["id"], Asked(Asker(r["asked_by"]), r["actor"]), r["jobs"], r["run_by"], r["looked_at"],
-                    r["outcomes"] or {}, r["finished_at"]) for r in rows]  # fmt: skip
+        return [Run(r["id"], Asked(Asker(r["asked_by"]), r["actor"]), r["jobs"], r["run_by"], r["started_at"],
+                    r["looked_at"], r["outcomes"] or {}, r["finished_at"]) for r in rows]  # fmt: skip
 
     def history(self) -> list[Any]:
         """Every row of history, as the doctor sees it."""

@@ -1,6 +1,7 @@
 """What a guard is: its verdict says what it saw, what it wants, and when time alone would change it."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -32,7 +33,9 @@ class GuardVerdict(Struct, frozen=True, gc=False):
     def __str__(self) -> str:
         at = self.becomes_true_at
         when = "" if at is None else f", from {at.astimezone(UTC).isoformat(' ', 'seconds')[:-6]}Z on"
-        return f"{self.name}: wants {self.limit}, is {self.observed}{when}"
+        if self.observed == self.limit:
+            return f"{self.name}: {self.observed}"
+        return f"{self.name}: wants {self.limit}, is {self.observed}{'' if when in self.observed else when}"
 
 
 class Sight(Struct, frozen=True, gc=False):
@@ -99,13 +102,20 @@ def negation(guard: Guard, name: str, says: str) -> Guard:
 
     def sight(situation: Situation) -> Sight:
         seen = guard(situation)
-        return Sight(seen.observed, says, seen.flips_at)
+        turned = turned_round(seen.limit)
+        return Sight(seen.observed, says if turned == seen.limit else turned, seen.flips_at)
 
     return Guard(name, says, lambda s: not guard.passes(s), sight, Join.NOT, (guard,))
 
 
+@lru_cache
+def turned_round(limit: str) -> str:
+    """The limit of a guard's negation, where it is a number: `< 15m` for `>= 15m`."""
+    return re.sub(r">(=?)", lambda found: "<" if found[1] else "<=", limit)
+
+
 def conjunction(name: str, says: str, *guards: Guard) -> Guard:
-    """The guard that passes if all the others do; it reports those that do not."""
+    """The guard that passes if all the others do; it reports those that do not, or else all."""
 
     def test(situation: Situation) -> bool:
         return all(guard.passes(situation) for guard in guards)
@@ -113,27 +123,32 @@ def conjunction(name: str, says: str, *guards: Guard) -> Guard:
     def sight(situation: Situation) -> Sight:
         failed = [guard(situation) for guard in guards if not guard.passes(situation)]
         if not failed:
-            return Sight("so", says)
+            return Sight(_told(guard(situation) for guard in guards), says)
         flips = [v.flips_at for v in failed if v.flips_at is not None]
-        return Sight("; ".join(map(str, failed)), says, max(flips) if len(flips) == len(failed) else None)
+        return Sight(_told(failed), says, max(flips) if len(flips) == len(failed) else None)
 
     return Guard(name, says, test, sight, Join.AND, guards)
 
 
 def disjunction(name: str, says: str, *guards: Guard) -> Guard:
-    """The guard that passes if any of the others does."""
+    """The guard that passes if any of the others does; it reports those that do, or else all."""
 
     def test(situation: Situation) -> bool:
         return any(guard.passes(situation) for guard in guards)
 
     def sight(situation: Situation) -> Sight:
-        passed = [guard.name for guard in guards if guard.passes(situation)]
+        passed = [guard(situation) for guard in guards if guard.passes(situation)]
         if passed:
-            return Sight(", ".join(passed), says)
-        flips = [at for guard in guards if (at := guard(situation).flips_at) is not None]
-        return Sight("neither", says, min(flips, default=None))
+            return Sight(_told(passed), says)
+        failed = [guard(situation) for guard in guards]
+        flips = [v.flips_at for v in failed if v.flips_at is not None]
+        return Sight(_told(failed), says, min(flips, default=None))
 
     return Guard(name, says, test, sight, Join.OR, guards)
+
+
+def _told(verdicts: Iterable[GuardVerdict]) -> str:
+    return "; ".join(map(str, verdicts))
 
 
 def plain_guard(name: str, says: str, test: Callable[[Situation], bool], otherwise: str) -> Guard:

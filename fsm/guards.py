@@ -36,19 +36,19 @@ inferred: Final = Guard(
     "inferred",
     "the end is inferred",
     lambda s: s.facts.ending is Ending.INFERRED,
-    lambda s: Sight(f"{s.facts.ending} end", "an inferred end"),
+    lambda s: Sight(f"{s.facts.ending or 'unexplained'} end", "an inferred end"),
 )
 revisable: Final = Guard(
     "revisable",
     "the end is inferred or manual",
     lambda s: s.facts.ending in (Ending.INFERRED, Ending.MANUAL),
-    lambda s: Sight(f"{s.facts.ending} end", "an inferred or manual end"),
+    lambda s: Sight(f"{s.facts.ending or 'unexplained'} end", "an inferred or manual end"),
 )
-ended_in_setup: Final = plain_guard(
+ended_in_setup: Final = Guard(
     "ended_in_setup",
     "it ended in a set-up state",
     lambda s: s.facts.memory.ended_from in SETUP,
-    "it ended while replicating",
+    lambda s: Sight(f"an end from {s.facts.memory.ended_from or 'an unknown state'}", "an end from a set-up state"),
 )
 
 # --- a VM about to get a new job --------------------------------------------------------------------

@@ -75,7 +75,7 @@ class Difference:
         """Each guard with what it saw and the limit that it wants now, and the one that it wanted then."""
         if not self.guards:
             return (f"this release has no rule {self.past.edge}",)
-        then = {v.name: v.limit for v in self.past.verdicts}
+        then = {v.name: v for v in self.past.verdicts}
         return tuple(f"{v}{_then(v, then.get(v.name))}" for v in self.guards)
 
 
@@ -133,5 +133,8 @@ def told(edge: str | None, where: str, ending: str | None = None) -> str:
     return where + (f", {ending}" if ending else "") + (f" ({edge})" if edge else "")
 
 
-def _then(verdict: GuardVerdict, limit: str | None) -> str:
-    return "" if limit in (None, verdict.limit) else f" (then: {limit})"
+def _then(now: GuardVerdict, then: GuardVerdict | None) -> str:
+    """The limit of then; of a guard that is made of others, what these saw and wanted."""
+    if then is None or (then.limit, then.observed) == (now.limit, now.observed):
+        return ""
+    return f" (then: {then.observed if then.limit == now.limit else then.limit})"

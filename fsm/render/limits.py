@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from fsm.guard import Guard, Join
+from fsm.guard import Guard, Join, turned_round
 from fsm.policy import RecoveryPolicy
 from fsm.spec import Edge
 from fsm.states import Event, State
@@ -50,8 +50,7 @@ def _joins(guard: Guard) -> bool:
 def limit_of(guard: Guard, sources: Iterable[State | None], event: Event, policy: RecoveryPolicy) -> str:
     """The guard's limit, where it is a number; one for each state where they differ. Turned round by a negation."""
     if guard.join is Join.NOT:
-        limit = limit_of(guard.parts[0], sources, event, policy)
-        return re.sub(r">(=?)", lambda found: "<" if found[1] else "<=", limit)
+        return turned_round(limit_of(guard.parts[0], sources, event, policy))
     limits = {} if guard.parts else {s: guard(plain(s, event, policy)).limit for s in sources}
     if not any(re.search(r"\d", limit) for limit in limits.values()):
         return ""

@@ -120,7 +120,7 @@ def test_a_move_that_would_differ_is_shown_with_the_guard_and_its_limit(life: Li
     (row,) = [line for line in result.output.splitlines() if line.startswith(life.job_id)]
     assert "vma_not_found: failed, inferred (lost)" in row
     assert "completed, inferred (lost_when_nearly_done)" in row
-    assert "not_nearly_done: wants progress <= nearly_done_percent, is 85 %" in row
+    assert "not_nearly_done: wants <= 80 %, is 85 % (then: <= 90 %)" in row
 
 
 def test_an_outage_that_was_borne_and_would_not_have_been_is_estimated(life: Life) -> None:

@@ -75,7 +75,11 @@ def test_a_longer_patience_would_have_kept_the_job_and_the_guard_that_differs_is
     assert found.past.says == "failed, inferred (silent)"
     assert found.says == "stayed replicating (unreachable)"
     assert names(found.guards) == ["given_up"]
-    assert "silent_too_long: wants >= 40m, is 30m, from 2026-03-02 12:40:00Z on" in found.because[0]
+    assert found.because == (
+        "given_up: wants silent for too long, outage ripe, is "
+        "silent_too_long: wants >= 40m, is 30m, from 2026-03-02 12:40:00Z on "
+        "(then: silent_too_long: wants >= 30m, is 30m; outage_ripe: wants >= 3 like answers over 1m, is 61 over 30m)",
+    )
 
 
 def test_a_plain_limit_is_shown_beside_the_one_that_was_in_force() -> None:
@@ -91,7 +95,7 @@ def test_another_percentage_would_have_ended_the_job_otherwise() -> None:
     found = difference(lost, nearly_done_percent=80)
     assert found is not None
     assert found.says == "completed, inferred (lost_when_nearly_done)"
-    assert found.because == ("not_nearly_done: wants progress <= nearly_done_percent, is 85 %",)
+    assert found.because == ("not_nearly_done: wants <= 80 %, is 85 % (then: <= 90 %)",)
 
 
 def test_a_move_that_no_number_of_the_policy_bears_on_does_not_differ() -> None:

@@ -12,7 +12,10 @@ from db.retention import KEPT
 from db.tables import REFUSALS
 from db.types import TEXT, cut
 from fsm.decision import Decision, Outcome
+from fsm.states import Verdict
 
+# What a move has the job forget of these answers, so that it is timed anew.
+_TIMED: Final = {Verdict.NOT_FOUND: "not_found", Verdict.UNREACHABLE: "unreachable", Verdict.UNSETTLED: "settling"}
 _SAME: Final = ("job_id", "event", "state", "version", "outcome", "edge", "asked_by", "actor")
 
 
@@ -32,10 +35,21 @@ def note(connection: Connection, decisions: Iterable[tuple[Loaded, Decision]]) -
 def _worth_keeping(loaded: Loaded, decision: Decision) -> bool:
     if not decision.outcome.accepted:
         return True
-    if decision.outcome is not Outcome.STAYED or decision.evidence is None or len(decision.tried) == 1:
+    if decision.outcome is not Outcome.STAYED or decision.evidence is None:
+        return False
+    if decision.after.memory.attention not in (None, decision.before.memory.attention):
+        return True
+    if len(decision.tried) == 1:  # all is well
         return False
     before = loaded.polling.last_verdict if loaded.polling else None
-    return before != decision.evidence.verdict.value
+    return before != decision.evidence.verdict.value or _stays_otherwise(decision, decision.evidence.verdict)
+
+
+def _stays_otherwise(decision: Decision, verdict: Verdict) -> bool:
+    """The answer is that of before, but the job has moved since, needs nobody any more, or its watch is over."""
+    before, after = decision.before, decision.after
+    moved_since = verdict in _TIMED and getattr(before.memory, _TIMED[verdict]) is None
+    return moved_since or (before.memory.attention, before.watched) != (after.memory.attention, after.watched)
 
 
 def _row(decision: Decision) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from db.codec import verdicts_from_json
 from db.errors import ConflictError
 from fsm.decision import Outcome
 from fsm.facts import Asked
+from fsm.policy import RecoveryPolicy
 from fsm.states import Asker, Event
 
 MONITOR = Asked(Asker.MONITOR)
@@ -72,6 +73,48 @@ def test_an_answer_at_which_a_job_begins_to_stay_for_another_reason_is_kept(vm: 
     (row,) = kept(vm)
     assert (row["event"], row["outcome"], row["edge"], row["times"]) == ("vma_not_found", "stayed", "absent", 1)
     assert "absence_ripe" in str(row["verdicts"])
+
+
+def test_the_same_answer_at_which_a_job_stays_elsewhere_is_kept_too(vm: Vm) -> None:
+    vm.create().volume()
+    vm.hear("not_found")
+    for step in (Event.ATTACH, Event.READY, Event.START):
+        vm.wait(seconds=5).fire(step)
+        vm.wait(seconds=5).hear("not_found")
+        vm.wait(seconds=5).hear("not_found")
+    assert [(r["state"], r["edge"], r["times"]) for r in reversed(kept(vm))] == [
+        ("initializing", "setup_absent", 1),
+        ("attaching", "setup_absent", 1),
+        ("ready_for_sync", "setup_absent", 1),
+        ("replicating", "absent", 1),
+    ]
+
+
+def test_the_answer_that_ends_a_watch_is_kept_too(vm: Vm) -> None:
+    vm.replicate()
+    for minutes in (2, 2, 2):
+        vm.wait(minutes=minutes).hear("not_found")
+    assert vm.row["ending"] == "inferred"
+    while vm.row["watched"]:
+        vm.wait(hours=1).store.policy = RecoveryPolicy(watch_interval="1h")
+        vm.hear("not_found")
+    newest, *_ = kept(vm)
+    assert (newest["edge"], newest["times"]) == ("vma_not_found_watch_over", 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "minutes", "edges"),
+    [("unsettled", 15, ["settling", "cannot_settle"]), ("unintelligible", 30, ["garbled", "garbled_long"])],
+)
+def test_the_same_answer_at_which_an_operator_is_called_is_kept_too(
+    vm: Vm, answer: str, minutes: int, edges: list[str]
+) -> None:
+    vm.replicate().hear("running", done=MIB)
+    for _ in range(2):
+        vm.wait(seconds=5).hear(answer)
+    for _ in range(2):
+        vm.wait(minutes=minutes).hear(answer)
+    assert [(r["edge"], r["times"]) for r in reversed(kept(vm))] == [(edge, 1) for edge in edges]
 
 
 def test_the_last_refusals_of_a_batch_are_looked_up_at_once(vm: Vm) -> None:

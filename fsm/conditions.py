@@ -34,18 +34,30 @@ def conditions(
 ) -> tuple[Condition, ...]:
     """All conditions of a job; `scheduled`: somebody is asking for it; `paused`: its appliance is not to be asked."""
     memory = facts.memory
-    outage, inferred = memory.unreachable if facts.polled else None, facts.ending is Ending.INFERRED
+    outage = memory.unreachable if facts.polled else None
     stalled = _stalled_for(facts, now) >= policy.stalled_after
     since = memory.still.since if stalled and memory.still else None
     return (
-        _wrong_if(outage is not None, "Reachable", "the VMA does not answer", outage.since if outage else None),
-        _wrong_if(stalled, "Progressing", "no byte has moved", since),
         _wrong_if(
-            inferred,
+            outage is not None,
+            "Reachable",
+            "the VMA does not answer",
+            outage.since if outage else None,
+            "Look at the tunnel to the VMA and at the VMA itself; the job goes on by itself once it answers.",
+        ),
+        _wrong_if(
+            stalled,
+            "Progressing",
+            "no byte has moved",
+            since,
+            "Look at the copy process on the VMA.",
+        ),
+        _wrong_if(
+            facts.ending is Ending.INFERRED,
             "Confirmed",
             "the end was concluded from silence",
             facts.entered_at,
-            "Evidence will confirm or overturn it; an operator may decide.",
+            _of_an_inference(facts),
         ),
         _polled(facts, scheduled=scheduled, paused=paused),
         _wrong_if(
@@ -53,9 +65,18 @@ def conditions(
             "DisksHealthy",
             "failed: " + ", ".join(memory.failed_disks),
             memory.disk_failed_since,
+            "Look at the failed disk on the VMA"
+            + ("; the job ends when no disk runs any more." if facts.active else ", then start a new job of the VM."),
         ),
         _needs_operator(facts, now, policy),
     )
+
+
+def _of_an_inference(facts: JobFacts) -> str:
+    if facts.watched and not facts.vm_taken:
+        return "Evidence will confirm or overturn it; an operator may decide."
+    why = "a newer job has the VM" if facts.vm_taken else "the watch is over"
+    return f"No evidence will overturn it any more, for {why}; an operator may decide."
 
 
 def _polled(facts: JobFacts, *, scheduled: bool, paused: bool) -> Condition:

@@ -95,7 +95,7 @@ class RecoveryPolicy(BaseModel):
     watch_fast_for: Duration = Field(_minutes(10), description="an inferred end is polled at full pace this long")
     watch_for: Duration = Field(timedelta(hours=24), description="time with an answering VMA that ends a watch")
     poll_interval: Positive = Field(_seconds(5), description="between two polls of a healthy job")
-    poll_interval_near_end: Positive = Field(_seconds(2), description="the same above near_end_percent")
+    poll_interval_near_end: Positive = Field(_seconds(2), description="the same from near_end_percent on")
     near_end_percent: Percent = Field(95.0, description="from here on the end is near")
     watch_interval: Positive = Field(_seconds(60), description="between two polls of a watched job, later on")
     backoff_max: Positive = Field(_seconds(30), description="slowest pace after errors for an active job")

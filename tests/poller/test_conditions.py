@@ -89,6 +89,27 @@ def test_an_inferred_end_is_not_confirmed_since_it_ended() -> None:
         assert wrong(job(State.FAILED, ending=ending)) == set()
 
 
+@pytest.mark.parametrize(
+    ("facts", "why"), [({"watched": False}, "the watch is over"), ({"watched": True, "vm_taken": True}, "newer job")]
+)
+def test_an_end_that_no_evidence_will_overturn_promises_none(facts: dict[str, Any], why: str) -> None:
+    advice = found(job(State.FAILED, ending=Ending.INFERRED, **facts))["Confirmed"].advice
+    assert advice.startswith("No evidence will overturn it any more")
+    assert why in advice
+
+
+def test_whatever_is_wrong_says_what_to_do() -> None:
+    outage = Streak(ago("3m"), "run-1", 0.0, 170.0, 9)
+    ill = replace(still("90m"), unreachable=outage, disk_failed_since=ago("7m"), failed_disks=("disk-2001",))
+    copying, over = job(memory=ill), job(State.FAILED, ending=Ending.INFERRED, watched=True, memory=ill)
+    for facts in (copying, over):
+        shown = found(facts, scheduled=False)
+        assert all(shown[name].advice for name in wrong(facts, scheduled=False))
+    assert wrong(copying, scheduled=False) | wrong(over, scheduled=False) == set(ALL)
+    assert "when no disk runs" in found(copying)["DisksHealthy"].advice
+    assert "new job" in found(over)["DisksHealthy"].advice
+
+
 def test_a_job_that_must_be_polled_and_is_not_says_so() -> None:
     assert wrong(job(), scheduled=False) == {"Polled"}
     assert wrong(job(State.INITIALIZING), scheduled=False) == {"Polled"}

@@ -22,7 +22,7 @@ from fsm.states import ENDED, VMA_EVENTS, Asker, Ending, Event, State, Verdict
 
 TICK: Final = timedelta(microseconds=1)
 NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)  # any time will do
-LONG: Final = timedelta(days=10)  # how long the plain job, and the process that asks, have been there
+LONG: Final = timedelta(days=10)  # longer than any rule waits, by default
 OBSERVER: Final = "witness"
 
 Turn = Callable[[Situation], Situation]
@@ -170,9 +170,14 @@ def knobs(guards: Iterable[Guard]) -> tuple[Knob, ...]:
     return tuple(dict.fromkeys(WITNESSES[leaf.name] for leaf in leaves))
 
 
+def _spans(policy: RecoveryPolicy) -> list[timedelta]:
+    return [v for name in type(policy).model_fields if isinstance(v := getattr(policy, name), timedelta)]
+
+
 def plain(state: State | None, event: Event, policy: RecoveryPolicy = DEFAULT_POLICY) -> Situation:
     """A job that has long been in its state (None: it is not yet born), polled by a process that has long been up."""
-    ended, then = state in ENDED, NOW - LONG
+    ended, old = state in ENDED, max(LONG, *_spans(policy)) + LONG
+    then = NOW - old
     facts = JobFacts(
         "job-witness",
         state or State.INITIALIZING,
@@ -188,7 +193,7 @@ def plain(state: State | None, event: Event, policy: RecoveryPolicy = DEFAULT_PO
     if event not in VMA_EVENTS:
         return Situation(facts, None, Asked(), NOW, policy, VmFacts())
     verdict = Verdict(event.removeprefix("vma_"))
-    evidence = Evidence(verdict, NOW, OBSERVER, LONG.total_seconds())
+    evidence = Evidence(verdict, NOW, OBSERVER, old.total_seconds())
     return Situation(facts, evidence, Asked(Asker.POLL), NOW, policy, VmFacts())
 
 
@@ -204,9 +209,8 @@ def situations(situation: Situation, guards: Iterable[Guard]) -> Iterator[Situat
 def much_later(situation: Situation) -> Situation:
     """When the VMA has said nothing but the same for longer than any rule waits."""
     policy = situation.policy
-    spans = [v for name in type(policy).model_fields if isinstance(v := getattr(policy, name), timedelta)]
     for _ in range(policy.inference_answers):
-        situation = later(situation, sum(spans, timedelta(0)))
+        situation = later(situation, sum(_spans(policy), timedelta(0)))
         if situation.evidence is not None:
             same = replace(situation.evidence, own_key_completed=situation.facts.memory.own_key_completed)
             situation = replace(situation, facts=absorb(situation.facts, same, policy))

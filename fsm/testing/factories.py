@@ -27,28 +27,34 @@ def make_job(
     age: Span = "1h",
     heard: Span | None = None,
     ending: Ending | str | None = None,
-    percent: float = 0.0,
+    percent: float | None = None,
     **more: Any,
 ) -> JobFacts:
     """A job with one disk of 1 GiB that has been in `state` for `age` and was last heard of `heard` ago (None: never).
 
-    An ended job's end is inferred, and under watch, unless `ending` says otherwise. `more`: any field of JobFacts.
+    An ended job's end is inferred, and under watch, unless `ending` says otherwise; ValueError for an ending of a job
+    that has none. `percent` is 100 of a completed job and 0 of any other. `more`: any field of JobFacts.
     """
     told = State(state)
     over = told in ENDED
-    how = (Ending(ending) if ending else Ending.INFERRED) if over else None
+    if ending and not over:
+        msg = f"a job that is {told} has no ending, so none is {ending}"
+        raise ValueError(msg)
+    how = Ending(ending or Ending.INFERRED) if over else None
+    if percent is None:
+        percent = 100.0 if told is State.COMPLETED else 0.0
     disks = more.pop("disks", _DISKS)
     total = sum(d.capacity_bytes for d in disks)
-    then = now - span_of(age)
+    then, heard_at = now - span_of(age), None if heard is None else now - span_of(heard)
     values = {
         "job_id": "job-20260302-110000.123-a1b2c3",
         "state": told,
-        "created_at": then,
+        "created_at": min(then, heard_at or then),
         "entered_at": then,
         "version": 1,
         "ending": how,
         "watched": how is Ending.INFERRED,
-        "heard_at": None if heard is None else now - span_of(heard),
+        "heard_at": heard_at,
         "polling_since": then,
         "disks": disks,
         "percent": percent,
@@ -71,6 +77,8 @@ def make_evidence(
 ) -> Evidence:
     """One answer of the VMA. `percent` is how much of every disk of `job` (of 1 GiB, if none is given) is copied.
 
+    A disk short of its total is seen to be so, and an answer that all is completed proves every disk.
+
     `uptime` is how long the process that asks had been up. `more`: any field of Evidence.
     """
     told = Verdict(verdict)
@@ -80,18 +88,15 @@ def make_evidence(
 
 
 def _progress(verdict: Verdict, percent: float, disks: tuple[Disk, ...]) -> dict[str, Any]:
-    seen = tuple(
-        DiskEvidence(
-            disk.disk_id,
-            verdict,
-            bytes_transferred=round(disk.capacity_bytes * percent / 100),
-            total_bytes=disk.capacity_bytes,
-            percent=percent,
-        )
-        for disk in disks
-    )
+    seen = tuple(_seen(disk, verdict, percent) for disk in disks)
     done, total = sum(d.bytes_transferred or 0 for d in seen), sum(d.total_bytes or 0 for d in seen)
     return {"disks": seen, "bytes_transferred": done, "total_bytes": total, "percent": percent}
+
+
+def _seen(disk: Disk, verdict: Verdict, percent: float) -> DiskEvidence:
+    done, total = round(disk.capacity_bytes * percent / 100), disk.capacity_bytes
+    proven = verdict is Verdict.COMPLETED
+    return DiskEvidence(disk.disk_id, verdict, proven, done, total, percent, unfinished=not proven and done < total)
 
 
 @dataclass

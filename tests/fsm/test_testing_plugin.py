@@ -181,6 +181,13 @@ def test_what_must_come_of_a_case_comes_of_it(policy: RecoveryPolicy) -> None:
         assert (decision.effects, decision.at) == (case.effects, case.now), str(case)
 
 
+@pytest.mark.parametrize("limit", ["unreachable_after", "grace_attaching", "polling_grace", "completion_settle"])
+def test_there_is_a_case_for_every_edge_however_long_the_patience(limit: str) -> None:
+    patient = RecoveryPolicy(**{limit: timedelta(days=36_500)})  # type: ignore[arg-type]
+    assert len(transition_cases(patient)) == len(transition_cases())
+    assert all(case.decide(patient).edge == case.edge for case in transition_cases(patient))
+
+
 def test_an_edge_that_nothing_leads_over_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fsm.testing.cases.situations", lambda *_: ())
     with pytest.raises(LookupError, match=r"no situation leads from \(new\) over create"):

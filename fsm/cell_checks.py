@@ -7,21 +7,24 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from fsm.facts import Situation, later
+from fsm.facts import Situation, VmFacts, later
 from fsm.findings import Finding, Rule
 from fsm.guard import Guard
+from fsm.guards import by_operator
 from fsm.spec import Edge, Kind
-from fsm.states import ACTIVE, ENDED, VMA_EVENTS, Ending, Event, State
+from fsm.states import ACTIVE, ENDED, VMA_EVENTS, Effect, Ending, Event, State, Verdict
 from fsm.witnesses import TICK, much_later, plain, situations
 
 Cell = tuple[State | None, Event]
 # A copy that runs is not silence; one that runs and moves no byte is the condition `Progressing`'s business.
 _MAY_GO_ON: Final = frozenset({Event.VMA_RUNNING})
+_TAKES: Final = frozenset({Effect.CLAIM_CONTEXT, Effect.RECLAIM_CONTEXT})
+_NOT_FREE: Final = (VmFacts("job-other"), VmFacts(None, "job-older", Verdict.RUNNING))
 FAR: Final = timedelta(days=400)  # longer than any rule waits
 
 
 def cell_findings(table: tuple[Edge, ...]) -> Iterator[Finding]:
-    """Overlaps, gaps, answers that lead to nothing, and confirmed ends that can be left."""
+    """Overlaps, gaps, answers that lead to nothing, ends that can be left, and VMs that are taken from others."""
     must_answer = {(state, event) for state in State for event in VMA_EVENTS}
     used = {(source, edge.event) for edge in table for source in edge.sources}
     for cell in sorted(must_answer | used, key=_where):
@@ -64,7 +67,8 @@ def _judge_situation(cell: Cell, edges: tuple[Edge, ...], situation: Situation) 
     if state in ACTIVE and event in VMA_EVENTS and event not in _MAY_GO_ON:
         yield from _silence(cell, edges, situation)
     if state in ENDED:
-        yield from _confirmed(cell, edges, situation)
+        yield from _final(cell, edges, situation)
+    yield from _beside(cell, edges, situation)
 
 
 def _passing(edges: Iterable[Edge], situation: Situation) -> list[Edge]:
@@ -93,10 +97,22 @@ def _silence(cell: Cell, edges: tuple[Edge, ...], situation: Situation) -> Itera
         yield Finding(Rule.SILENCE, _where(cell), text)
 
 
-def _confirmed(cell: Cell, edges: tuple[Edge, ...], situation: Situation) -> Iterator[Finding]:
-    facts = replace(situation.facts, ending=Ending.CONFIRMED, watched=False)
-    for edge in _passing((e for e in edges if e.kind is Kind.MOVE), replace(situation, facts=facts)):
-        yield Finding(Rule.CONFIRMED, _where(cell), f"{edge.name} leaves a confirmed end")
+def _final(cell: Cell, edges: tuple[Edge, ...], situation: Situation) -> Iterator[Finding]:
+    """A confirmed end is left by nobody, a manual one by an operator only."""
+    for ending in (Ending.CONFIRMED, Ending.MANUAL):
+        facts = replace(situation.facts, ending=ending, watched=False)
+        for edge in _passing((e for e in edges if e.kind is Kind.MOVE), replace(situation, facts=facts)):
+            if ending is Ending.CONFIRMED or by_operator not in edge.guards:
+                yield Finding(Rule.CONFIRMED, _where(cell), f"{edge.name} leaves a {ending} end")
+
+
+def _beside(cell: Cell, edges: tuple[Edge, ...], situation: Situation) -> Iterator[Finding]:
+    """Nobody takes a VM that another job has, nor one whose last copy may still run."""
+    taking = [e for e in edges if _TAKES & set(e.effects)]
+    for vm in _NOT_FREE if taking else ():
+        facts = replace(situation.facts, vm_taken=True)
+        for edge in _passing(taking, replace(situation, facts=facts, vm=vm)):
+            yield Finding(Rule.CONTEXT, _where(cell), f"{edge.name} takes a VM that is not free")
 
 
 def guard_findings(table: tuple[Edge, ...]) -> Iterator[Finding]:

@@ -7,15 +7,28 @@ from typing import Final
 from fsm.cell_checks import cell_findings, guard_findings
 from fsm.findings import Finding, Rule
 from fsm.guard import Guard
-from fsm.guards import by_operator
+from fsm.guards import by_operator, has_reason
 from fsm.spec import EDGES, Edge, Kind
-from fsm.states import ACTIVE, ENDED, VMA_EVENTS, Attention, Effect, Ending, Event, State
+from fsm.states import (
+    ACTIVE,
+    ENDED,
+    VMA_EVENTS,
+    WORKFLOW_TARGETS,
+    Attention,
+    Effect,
+    Ending,
+    Event,
+    State,
+    Verdict,
+    event_of,
+)
 from fsm.witnesses import WITNESSES
 
 Table = tuple[Edge, ...]
 _BEGINS: Final = frozenset({Effect.START_POLLING, Effect.RESTART_POLLING})
 _KEEPS: Final = frozenset({Effect.KEEP_POLLING})
 _OF_POLLING: Final = _BEGINS | _KEEPS | {Effect.STOP_POLLING, Effect.WATCH}
+_KNOWING: Final = frozenset(event_of(v) for v in Verdict if v.knows_the_job)
 _OF_CONTEXT: Final = frozenset({Effect.CLAIM_CONTEXT, Effect.RECLAIM_CONTEXT, Effect.SETTLE_CONTEXT})
 
 
@@ -107,8 +120,20 @@ def _misshapen(edge: Edge) -> dict[str, bool]:
         "a failure that no person explains needs an error text": failed
         and edge.event in VMA_EVENTS
         and not edge.reason,
+        "a completion has no error text": edge.target is State.COMPLETED and edge.reason is not None,
+        "an operator's end needs a reason": edge.ending is Ending.MANUAL and has_reason not in edge.guards,
+        "a move of the workflow leads to the state that its event names": edge.kind is Kind.MOVE
+        and WORKFLOW_TARGETS.get(edge.event, edge.target) is not edge.target,
+        "progress is that of an answer which knows the job, and of no other": _of_progress(edge),
         "only an edge that stays calls an operator": edge.attention is not None and edge.kind is not Kind.STAY,
     }
+
+
+def _of_progress(edge: Edge) -> bool:
+    """True if progress is dropped, or said to be recorded where there is none; an end may leave it alone."""
+    brought = edge.event in _KNOWING and edge.kind is not Kind.IGNORE
+    said = Effect.RECORD_PROGRESS in edge.effects
+    return said != brought if set(edge.sources) & set(ACTIVE) else said and not brought
 
 
 def _polling(table: Table) -> Iterator[Finding]:

@@ -9,15 +9,15 @@ class Rule(StrEnum):
 
     NAMES = "names"  # a name that nothing goes by, or that means two things
     WHY = "why"  # an edge that does not say why it exists
-    SHAPE = "shape"  # target, kind, ending and error text that do not go together
+    SHAPE = "shape"  # target, kind, ending, error text and progress that do not go together
     POLLING = "polling"  # an edge after which a job is polled that must not be, or the other way round
-    CONTEXT = "context"  # an end that does not give its VM back, or a life that does not take it
+    CONTEXT = "context"  # an end that does not give its VM back, a life that does not take it, or takes another's
     UNREACHABLE = "unreachable"  # a state that no job ever comes to, or an event that no edge has
     TRAP = "trap"  # a state that a job never comes out of
     SILENCE = "silence"  # an answer that may come for ever without anything happening
     OVERLAP = "overlap"  # a situation in which two edges pass
     GAP = "gap"  # an answer of the VMA that no edge takes
-    CONFIRMED = "confirmed"  # a confirmed end that can be left
+    CONFIRMED = "confirmed"  # a confirmed end that can be left, or a manual one by anybody but an operator
     WITNESS = "witness"  # a guard that does not show when it is true, when false, and where its limit is
 
 

@@ -59,6 +59,25 @@ WRONG: dict[str, tuple[Rule, str, Table]] = {
         Rule.SHAPE, "operator_fails", changed("operator_fails", ending=Ending.CONFIRMED)),
     "an answer's end that passes for manual": (Rule.SHAPE, "done", changed("done", ending=Ending.MANUAL)),
     "a confirmed failure without its text": (Rule.SHAPE, "broke", changed("broke", reason=None)),
+    "a completion with an error text": (Rule.SHAPE, "lost", changed("lost", target=State.COMPLETED)),
+    "an operator's end without a reason": (
+        Rule.SHAPE, "operator_fails", changed("operator_fails", guards=(g.by_operator,))),
+    "a step of the workflow that leads elsewhere": (
+        Rule.SHAPE, "start_revives", changed("start_revives", target=State.CONFIGURING)),
+    "an answer that knows the job, and its progress is dropped": (
+        Rule.SHAPE, "runs", effects("runs", Effect.RECORD_PROGRESS)),
+    "progress of an answer that has none": (Rule.SHAPE, "absent", effects("absent", add=(Effect.RECORD_PROGRESS,))),
+    "progress of an answer that is ignored": (
+        Rule.SHAPE, "vma_running_late", effects("vma_running_late", add=(Effect.RECORD_PROGRESS,))),
+    "progress of what is no answer": (Rule.SHAPE, "reopen", effects("reopen", add=(Effect.RECORD_PROGRESS,))),
+    "a birth beside an unfinished job": (
+        Rule.CONTEXT, "(new) on create", changed("create", guards=(g.last_copy_over,))),
+    "a birth beside a copy that runs": (Rule.CONTEXT, "(new) on create", changed("create", guards=(g.vm_idle,))),
+    "a revival beside a newer job": (
+        Rule.CONTEXT, "completed on reopen", changed("reopen", guards=(g.revisable, g.by_operator, g.has_reason))),
+    "a manual end that the workflow leaves": (
+        Rule.CONFIRMED, "failed on fail",
+        changed("workflow_confirms_failure", guards=(g.revisable, g.by_workflow, g.has_reason))),
     "a guard that time flips and that does not say when": (
         Rule.WITNESS, "settled", guards_replaced(Guard("settled", "settled", g.settled.test, _timeless))),
 }  # fmt: skip

@@ -107,8 +107,8 @@ def _streak(name: str, says: str, kind: str) -> Guard:
         return not want or (count >= s.policy.inference_answers and span >= want.total_seconds())
 
     def sight(s: Situation) -> Sight:
-        count, span = heard(s)
-        limit = f">= {s.policy.inference_answers} like answers over {duration(s.policy.inference_ripe)}"
+        (count, span), want = heard(s), s.policy.inference_ripe
+        limit = f">= {s.policy.inference_answers} like answers over {duration(want)}" if want else ">= 1 answer"
         return Sight(f"{count} over {age_of(timedelta(seconds=span))}", limit)
 
     return Guard(name, says, ripe, sight)

@@ -10,6 +10,7 @@ from fsm.decision import Decision
 from fsm.explain import explain
 from fsm.machine import decide
 from fsm.memory import Memory, Still
+from fsm.policy import RecoveryPolicy
 from fsm.states import Event, State
 
 
@@ -35,6 +36,12 @@ def test_a_lost_job_tells_how_long_it_was_absent_and_how_far_it_had_come() -> No
         "nearly_done": "nearly_done: wants > 90 %, is 90 %",
         "not_nearly_done": "not_nearly_done: wants <= 90 %, is 90 %",
     }
+
+
+def test_where_the_first_answer_is_enough_no_more_are_said_to_be_wanted() -> None:
+    end = Story(job(heard="30m"), policy=RecoveryPolicy(inference_ripe=0)).hear("unreachable")
+    assert end.moved
+    assert "outage_ripe: wants >= 1 answer, is 1 over 0s" in told(end)["given_up"]
 
 
 def test_what_neither_part_lets_pass_tells_of_both() -> None:

@@ -48,11 +48,16 @@ def _first_of_each_rule(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 def _judge(cell: Cell, edges: tuple[Edge, ...]) -> Iterator[Finding]:
     guards = {g.name: g for e in edges for g in e.guards}
+    taken: set[str] = set()
     try:
         for situation in situations(plain(*cell), guards.values()):
+            taken.update(e.name for e in _passing(edges, situation))
             yield from _judge_situation(cell, edges, situation)
     except Exception as error:  # whatever a guard of a broken table does, it is a finding
         yield Finding(Rule.WITNESS, _where(cell), f"a guard cannot be judged here: {error!r}")
+        return
+    if dead := [e.name for e in edges if e.name not in taken]:
+        yield Finding(Rule.UNREACHABLE, _where(cell), f"no situation leads over {', '.join(dead)}")
 
 
 def _judge_situation(cell: Cell, edges: tuple[Edge, ...], situation: Situation) -> Iterator[Finding]:

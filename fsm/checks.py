@@ -28,6 +28,15 @@ Table = tuple[Edge, ...]
 _BEGINS: Final = frozenset({Effect.START_POLLING, Effect.RESTART_POLLING})
 _KEEPS: Final = frozenset({Effect.KEEP_POLLING})
 _OF_POLLING: Final = _BEGINS | _KEEPS | {Effect.STOP_POLLING, Effect.WATCH}
+# Silence, and words that settle nothing, lead where the guards say.
+_SAID: Final = WORKFLOW_TARGETS | {
+    Event.FAIL: State.FAILED,
+    Event.COMPLETE: State.COMPLETED,
+    Event.REOPEN: State.REPLICATING,
+    Event.VMA_RUNNING: State.REPLICATING,
+    Event.VMA_COMPLETED: State.COMPLETED,
+    Event.VMA_FAILED: State.FAILED,
+}
 _KNOWING: Final = frozenset(event_of(v) for v in Verdict if v.knows_the_job)
 _OF_CONTEXT: Final = frozenset({Effect.CLAIM_CONTEXT, Effect.RECLAIM_CONTEXT, Effect.SETTLE_CONTEXT})
 
@@ -122,8 +131,8 @@ def _misshapen(edge: Edge) -> dict[str, bool]:
         and not edge.reason,
         "a completion has no error text": edge.target is State.COMPLETED and edge.reason is not None,
         "an operator's end needs a reason": edge.ending is Ending.MANUAL and has_reason not in edge.guards,
-        "a move of the workflow leads to the state that its event names": edge.kind is Kind.MOVE
-        and WORKFLOW_TARGETS.get(edge.event, edge.target) is not edge.target,
+        "a move leads where its event says": edge.kind is Kind.MOVE
+        and _SAID.get(edge.event, edge.target) is not edge.target,
         "progress is that of an answer which knows the job, and of no other": _of_progress(edge),
         "only an edge that stays calls an operator": edge.attention is not None and edge.kind is not Kind.STAY,
     }

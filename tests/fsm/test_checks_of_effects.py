@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from msgspec.structs import replace as replaced
-from test_checks import Table, changed, effects, guards_replaced, without
+from test_checks import EDGE, Table, changed, effects, guards_replaced, without
 
 from fsm import guards as g
 from fsm.checks import check
@@ -64,6 +64,14 @@ WRONG: dict[str, tuple[Rule, str, Table]] = {
         Rule.SHAPE, "operator_fails", changed("operator_fails", guards=(g.by_operator,))),
     "a step of the workflow that leads elsewhere": (
         Rule.SHAPE, "start_revives", changed("start_revives", target=State.CONFIGURING)),
+    "a failure by which a job completes": (
+        Rule.SHAPE, "operator_fails", changed("operator_fails", target=State.COMPLETED)),
+    "a copy that runs and sets its job back": (
+        Rule.SHAPE, "run_seen", changed("run_seen", target=State.INITIALIZING)),
+    "a step that no job can ever take": (
+        Rule.UNREACHABLE, "ready_for_sync on start", changed("start", guards=(g.vm_taken, g.vm_not_taken))),
+    "two guards that never pass together": (
+        Rule.UNREACHABLE, "failed on reopen", changed("reopen", guards=(*EDGE["reopen"].guards, g.vm_taken))),
     "an answer that knows the job, and its progress is dropped": (
         Rule.SHAPE, "runs", effects("runs", Effect.RECORD_PROGRESS)),
     "progress of an answer that has none": (Rule.SHAPE, "absent", effects("absent", add=(Effect.RECORD_PROGRESS,))),

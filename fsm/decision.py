@@ -132,7 +132,8 @@ class Decision(Struct, frozen=True, gc=False):
         if self.moved:
             ending = f" ({self.after.ending})" if self.after.ending else ""
             return f"{self.event}: {where} -> {self.after.state}{ending}" + (f": {self.reason}" if self.reason else "")
-        return f"{self.event}: {self.outcome} {where}"
+        attention = self.rule.attention if self.rule else None
+        return f"{self.event}: {self.outcome} {where}" + (f", calls an operator ({attention})" if attention else "")
 
 
 def take(edge: Edge, seen: JobFacts, evidence: Evidence | None, asked: Asked, now: datetime) -> JobFacts:

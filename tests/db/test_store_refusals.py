@@ -103,11 +103,14 @@ def test_the_answer_that_ends_a_watch_is_kept_too(vm: Vm) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "minutes", "edges"),
-    [("unsettled", 15, ["settling", "cannot_settle"]), ("unintelligible", 30, ["garbled", "garbled_long"])],
+    ("answer", "minutes", "edges", "alarm"),
+    [
+        ("unsettled", 15, ["settling", "cannot_settle"], "cannot_settle"),
+        ("unintelligible", 30, ["garbled", "garbled_long"], "unintelligible"),
+    ],
 )
 def test_the_same_answer_at_which_an_operator_is_called_is_kept_too(
-    vm: Vm, answer: str, minutes: int, edges: list[str]
+    vm: Vm, answer: str, minutes: int, edges: list[str], alarm: str
 ) -> None:
     vm.replicate().hear("running", done=MIB)
     for _ in range(2):
@@ -115,6 +118,7 @@ def test_the_same_answer_at_which_an_operator_is_called_is_kept_too(
     for _ in range(2):
         vm.wait(minutes=minutes).hear(answer)
     assert [(r["edge"], r["times"]) for r in reversed(kept(vm))] == [(edge, 1) for edge in edges]
+    assert kept(vm)[0]["message"] == f"vma_{answer}: stayed replicating, calls an operator ({alarm})"
 
 
 def test_the_last_refusals_of_a_batch_are_looked_up_at_once(vm: Vm) -> None:

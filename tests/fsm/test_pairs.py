@@ -82,7 +82,7 @@ def test_edges_pairs_and_guard_outcomes_are_all_covered() -> None:
     wanted = [(c, e) for c, e in PAIRS if may_follow(c.decide(), e)]
     outcomes = defaultdict(set)
     for source, event in {(s, e.event) for e in EDGES for s in e.sources}:
-        guards = dict.fromkeys(guard for e in edges(source, event) for guard in e.guards)
+        guards = dict.fromkeys(part for e in edges(source, event) for guard in e.guards for part in guard.family())
         for s in situations(plain(source, event), guards):
             for guard in guards:
                 outcomes[guard.name].add(guard.test(s))
@@ -92,6 +92,7 @@ def test_edges_pairs_and_guard_outcomes_are_all_covered() -> None:
         "guard outcomes": (sum(map(len, outcomes.values())), 2 * len(outcomes)),
     }
     report = " · ".join(f"{what} {have}/{want}" for what, (have, want) in covered.items())
+    print(report)  # noqa: T201 # shown with -rP
     assert all(have == want for have, want in covered.values()), report
     assert {e.name for _, e in wanted} == {e.name for e in EDGES} - {"create"}, "every edge follows another one"
     assert {c.edge for c, _ in wanted} == {e.name for e in EDGES}

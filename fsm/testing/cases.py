@@ -37,13 +37,15 @@ class Case:
     target: State
     ending: Ending | None
     effects: tuple[Effect, ...]
+    policy: RecoveryPolicy = DEFAULT_POLICY
 
     def __str__(self) -> str:
         return f"{self.source or 'new'}-{self.edge}"
 
-    def decide(self, policy: RecoveryPolicy = DEFAULT_POLICY) -> Decision:
-        """Have the case decided."""
-        return decide(self.facts, self.event, self.evidence, self.now, asked=self.asked, policy=policy, vm=self.vm)
+    def decide(self, policy: RecoveryPolicy | None = None) -> Decision:
+        """Have the case decided, by the policy that it was made for unless another is given."""
+        by = policy or self.policy
+        return decide(self.facts, self.event, self.evidence, self.now, asked=self.asked, policy=by, vm=self.vm)
 
 
 @cache
@@ -86,5 +88,5 @@ def _case(edge: Edge, source: State | None, s: Situation) -> Case:
     target, ending = (s.facts.state, s.facts.ending) if edge.target is None else (edge.target, edge.ending)
     return Case(
         edge.name, edge.why, source, edge.event, s.facts, s.evidence, s.asked, s.vm, s.now,
-        OUTCOME[edge.kind], target, ending, edge.effects,
+        OUTCOME[edge.kind], target, ending, edge.effects, s.policy,
     )  # fmt: skip

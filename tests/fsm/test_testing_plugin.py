@@ -181,6 +181,13 @@ def test_what_must_come_of_a_case_comes_of_it(policy: RecoveryPolicy) -> None:
         assert (decision.effects, decision.at) == (case.effects, case.now), str(case)
 
 
+def test_a_case_is_decided_by_the_numbers_that_it_was_made_for() -> None:
+    hasty = RecoveryPolicy(grace_attaching=timedelta(seconds=10), unreachable_after=timedelta(seconds=20))
+    for case in transition_cases(hasty):
+        assert case.decide().edge == case.edge, str(case)
+    assert any(case.decide(DEFAULT_POLICY).edge != case.edge for case in transition_cases(hasty))
+
+
 @pytest.mark.parametrize("limit", ["unreachable_after", "grace_attaching", "polling_grace", "completion_settle"])
 def test_there_is_a_case_for_every_edge_however_long_the_patience(limit: str) -> None:
     patient = RecoveryPolicy(**{limit: timedelta(days=36_500)})  # type: ignore[arg-type]

@@ -96,7 +96,7 @@ class Decision(Struct, frozen=True, gc=False):
     @property
     def source(self) -> State | None:
         """The state before; None for a job that is only now created."""
-        return None if self.event is Event.CREATE else self.before.state
+        return None if self.before.unborn else self.before.state
 
     @property
     def moved(self) -> bool:

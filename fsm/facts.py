@@ -35,7 +35,7 @@ class JobFacts(Struct, frozen=True, gc=False):
     state: State
     created_at: datetime
     entered_at: datetime
-    version: int = 1
+    version: int = 1  # counts the transitions; 0: it is only now to be created
     ending: Ending | None = None
     watched: bool = False
     heard_at: datetime | None = None  # last answer in which the VMA knew the job
@@ -54,6 +54,11 @@ class JobFacts(Struct, frozen=True, gc=False):
     def active(self) -> bool:
         """True while the job must be polled whatever happens."""
         return self.state in ACTIVE
+
+    @property
+    def unborn(self) -> bool:
+        """True before it was created."""
+        return self.version == 0
 
     @property
     def in_setup(self) -> bool:

@@ -119,11 +119,13 @@ def decide(
 ) -> Decision:
     """Judge one event. Nothing happens: the same call explains, dry-runs and decides.
 
+    A job of version 0 is only now to be created; one that is there already cannot be created again.
+
     Evidence belongs to `vma_…` events and to no other; ValueError if it is missing or not of that verdict.
     """
     _require_evidence(event, evidence)
     s = situation_of(facts, evidence, now, asked, policy, vm)
-    cursor = Cursor(UNBORN if event is Event.CREATE else str(facts.state), s)
+    cursor = Cursor(UNBORN if facts.unborn else str(facts.state), s)
     fired = MACHINE.events[event]
     legal = cursor.state in fired.transitions
     if legal:

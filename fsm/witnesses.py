@@ -183,6 +183,7 @@ def plain(state: State | None, event: Event, policy: RecoveryPolicy = DEFAULT_PO
         state or State.INITIALIZING,
         then,
         then,
+        version=0 if state is None else 1,
         ending=Ending.INFERRED if ended else None,
         watched=ended,
         polling_since=then,

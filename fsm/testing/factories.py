@@ -33,7 +33,8 @@ def make_job(
     """A job with one disk of 1 GiB that has been in `state` for `age` and was last heard of `heard` ago (None: never).
 
     An ended job's end is inferred, and under watch, unless `ending` says otherwise; ValueError for an ending of a job
-    that has none. `percent` is 100 of a completed job and 0 of any other. `more`: any field of JobFacts.
+    that has none. `percent` is 100 of a completed job and 0 of any other. `more`: any field of JobFacts; `version=0`
+    for a job that is only now to be created.
     """
     told = State(state)
     over = told in ENDED

@@ -118,7 +118,9 @@ def test_a_refusal_is_a_sentence_that_says_each_thing_once() -> None:
         ("start is illegal for a job that is configuring", Event.START, job("configuring"), None),
         ("attach: initializing -> attaching", Event.ATTACH, job("initializing"), None),
         ("start: stayed replicating", Event.START, job(), None),
-        ("create: (new) -> initializing", Event.CREATE, job("initializing"), None),
+        ("create: (new) -> initializing", Event.CREATE, job("initializing", version=0), None),
+        ("create is illegal for a job that is replicating", Event.CREATE, job(), None),
+        ("attach is illegal for a job that is (new)", Event.ATTACH, job("initializing", version=0), None),
         ("complete: replicating -> completed (manual): looked at it on the VMA", Event.COMPLETE, job(), OPERATOR),
     ],
 )

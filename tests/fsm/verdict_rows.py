@@ -42,20 +42,23 @@ def row(shows: str, state: str, said: str, expected: str, **given: Any) -> Row:
     return Row(shows, state, said, expected, given)
 
 
+def birth(shows: str, expected: str, *vm: Any) -> Row:
+    return row(shows, "initializing", "create@0", expected, version=0, vm=VmFacts(*vm))
+
+
 CREATE = [
-    row("a VM without jobs gets one", "initializing", "create@0", "moved initializing [claim, start]"),
-    row("not beside an unfinished job", "initializing", "create@0", "refused initializing", vm=VmFacts("job-old")),
+    birth("a VM without jobs gets one", "moved initializing [claim, start]"),
+    birth("not beside an unfinished job", "refused initializing", "job-old"),
     *(
-        row(f"not while the watched copy is {said}", "initializing", "create@0", "refused initializing",
-            vm=VmFacts(watched_job="job-old", watched_verdict=said))
+        birth(f"not while the watched copy is {said}", "refused initializing", None, "job-old", said)
         for said in (Verdict.RUNNING, Verdict.UNREACHABLE, None)
     ),
     *(
-        row(f"allowed when the watched copy is {said}", "initializing", "create@0", "moved initializing [claim, start]",
-            vm=VmFacts(watched_job="job-old", watched_verdict=said))
+        birth(f"allowed when the watched copy is {said}", "moved initializing [claim, start]", None, "job-old", said)
         for said in (Verdict.NOT_FOUND, Verdict.COMPLETED, Verdict.FAILED, Verdict.UNSETTLED, Verdict.UNINTELLIGIBLE)
     ),
-]  # fmt: skip
+    *(row(f"not a second time, {state}", state, "create@0", f"illegal {state} []") for state in ACTIVE),
+]
 
 WORKFLOW_ROWS = [
     row("attach needs disks", "initializing", "attach@0", "moved attaching [keep]", disks=NO_VOLUME),

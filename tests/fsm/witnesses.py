@@ -164,9 +164,8 @@ class Witness:
 
 
 def cells() -> list[Cell]:
-    """Every pair of state and event; a job comes into being from None."""
-    born = [(None, Event.CREATE)]
-    return born + [(s, e) for s in State for e in Event if e is not Event.CREATE]
+    """Every pair of state and event; a job comes into being from None, and only once."""
+    return [(None, Event.CREATE), *itertools.product(State, Event)]
 
 
 @cache

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from fsm.conditions import conditions
 from fsm.evidence import Evidence, KeyEntry
 from fsm.memory import ANSWERED_GAP, Memory, Still, remember
-from fsm.policy import DEFAULT_POLICY
+from fsm.policy import DEFAULT_POLICY, RecoveryPolicy
 from fsm.states import Attention, Event, State, Verdict
 
 OTHER = Observer("run-2", NOW - span("1h"))
@@ -233,6 +233,16 @@ def test_only_time_between_two_answers_counts_for_the_watch(no_answer: str) -> N
 @pytest.mark.parametrize(("gap", "counted"), [(ANSWERED_GAP, ANSWERED_GAP), (ANSWERED_GAP + 1, 0.0)])
 def test_a_long_gap_is_not_taken_for_answered_time(gap: float, counted: float) -> None:
     assert hear(Memory(), "not_found", "not_found", every=gap).watched_seconds == counted
+
+
+@pytest.mark.parametrize(
+    ("pace", "gap", "counted"), [("5s", ANSWERED_GAP, True), ("5s", ANSWERED_GAP + 1, False), ("10m", 1200, True)]
+)
+def test_neither_a_quick_watch_nor_a_slow_one_makes_a_gap_of_its_own_pace(pace: str, gap: int, counted: bool) -> None:
+    policy = RecoveryPolicy(poll_interval="1s", poll_interval_near_end="1s", watch_interval=pace)
+    later = answer("not_found", NOW + span(gap))
+    memory = remember(hear(Memory(), "not_found"), later, setup=False, policy=policy)
+    assert memory.watched_seconds == (gap if counted else 0.0)
 
 
 def test_our_own_downtime_does_not_count_for_the_watch() -> None:

@@ -67,7 +67,7 @@ def _row(decision: Decision) -> dict[str, Any]:
         "actor": cut(decision.asked.actor, 255),
         "reason": cut(decision.asked.reason, TEXT),
         "message": cut(decision.says, TEXT),
-        "verdicts": to_json(decision.refusals),
+        "verdicts": to_json(tuple(dict.fromkeys(decision.refusals))),
     }
 
 

@@ -73,6 +73,7 @@ def test_an_answer_at_which_a_job_begins_to_stay_for_another_reason_is_kept(vm: 
     (row,) = kept(vm)
     assert (row["event"], row["outcome"], row["edge"], row["times"]) == ("vma_not_found", "stayed", "absent", 1)
     assert "absence_ripe" in str(row["verdicts"])
+    assert [v["name"] for v in row["verdicts"]] == ["lost", "nearly_done"], "each once, though two rules want the first"
 
 
 def test_the_same_answer_at_which_a_job_stays_elsewhere_is_kept_too(vm: Vm) -> None:

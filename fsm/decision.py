@@ -91,7 +91,8 @@ class Decision(Struct, frozen=True, gc=False):
     @property
     def verdicts(self) -> tuple[GuardVerdict, ...]:
         """What every guard of every rule that was tried says."""
-        return tuple(guard(self.situation) for edge in self.tried for guard in edge.guards)
+        situation = self.situation
+        return tuple([guard(situation) for edge in self.tried for guard in edge.guards])
 
     @property
     def source(self) -> State | None:

@@ -1,7 +1,7 @@
 """What a guard is: its verdict says what it saw, what it wants, and when time alone would change it."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -31,11 +31,14 @@ class GuardVerdict(Struct, frozen=True, gc=False):
         return None if self.passed else self.flips_at
 
     def __str__(self) -> str:
-        at = self.becomes_true_at
-        when = "" if at is None else f", from {at.astimezone(UTC).isoformat(' ', 'seconds')[:-6]}Z on"
         if self.observed == self.limit:
             return f"{self.name}: {self.observed}"
-        return f"{self.name}: wants {self.limit}, is {self.observed}{'' if when in self.observed else when}"
+        at = self.flips_at
+        said = f"{self.name}: wants {self.limit}, is {self.observed}"
+        if at is None or self.passed:
+            return said
+        when = f", from {at.astimezone(UTC).isoformat(' ', 'seconds')[:-6]}Z on"
+        return said if when in self.observed else said + when
 
 
 class Sight(Struct, frozen=True, gc=False):
@@ -77,11 +80,12 @@ class Guard:
 
     def __call__(self, situation: Situation) -> GuardVerdict:
         """The judgement with its reasons; found once in one situation."""
-        verdict: GuardVerdict | None = situation.said.get((self,))
+        said = situation.said
+        verdict: GuardVerdict | None = said.get((self,))
         if verdict is None:
             seen = self.sight(situation)
-            verdict = GuardVerdict(self.name, self.passes(situation), seen.observed, seen.limit, seen.flips_at)
-            situation.said[self,] = verdict
+            passed = said[self] if self in said else self.passes(situation)
+            said[self,] = verdict = GuardVerdict(self.name, passed, seen.observed, seen.limit, seen.flips_at)
         return verdict
 
     @property
@@ -123,7 +127,7 @@ def conjunction(name: str, says: str, *guards: Guard) -> Guard:
     def sight(situation: Situation) -> Sight:
         failed = [guard(situation) for guard in guards if not guard.passes(situation)]
         if not failed:
-            return Sight(_told(guard(situation) for guard in guards), says)
+            return Sight(_told([guard(situation) for guard in guards]), says)
         flips = [v.flips_at for v in failed if v.flips_at is not None]
         return Sight(_told(failed), says, max(flips) if len(flips) == len(failed) else None)
 
@@ -147,8 +151,8 @@ def disjunction(name: str, says: str, *guards: Guard) -> Guard:
     return Guard(name, says, test, sight, Join.OR, guards)
 
 
-def _told(verdicts: Iterable[GuardVerdict]) -> str:
-    return "; ".join(map(str, verdicts))
+def _told(verdicts: list[GuardVerdict]) -> str:
+    return "; ".join([str(v) for v in verdicts])
 
 
 def plain_guard(name: str, says: str, test: Callable[[Situation], bool], otherwise: str) -> Guard:

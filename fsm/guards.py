@@ -1,6 +1,7 @@
 """The guards of the machine, each with its text for diagrams and tables."""
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final
 
 from fsm.facts import Situation
@@ -97,6 +98,11 @@ under_watch: Final = conjunction(
 # --- silence -------------------------------------------------------------------------------------
 
 
+@lru_cache
+def _ripe_after(answers: int, want: timedelta) -> str:
+    return f">= {answers} like answers over {duration(want)}" if want else ">= 1 answer"
+
+
 def _streak(name: str, says: str, kind: str) -> Guard:
     def heard(s: Situation) -> tuple[int, float]:
         streak = getattr(s.facts.memory, kind)
@@ -107,9 +113,11 @@ def _streak(name: str, says: str, kind: str) -> Guard:
         return not want or (count >= s.policy.inference_answers and span >= want.total_seconds())
 
     def sight(s: Situation) -> Sight:
-        (count, span), want = heard(s), s.policy.inference_ripe
-        limit = f">= {s.policy.inference_answers} like answers over {duration(want)}" if want else ">= 1 answer"
-        return Sight(f"{count} over {age_of(timedelta(seconds=span))}", limit)
+        count, span = heard(s)
+        return Sight(
+            f"{count} over {age_of(timedelta(seconds=span))}",
+            _ripe_after(s.policy.inference_answers, s.policy.inference_ripe),
+        )
 
     return Guard(name, says, ripe, sight)
 
@@ -160,11 +168,17 @@ not_given_up: Final = negation(given_up, "not_given_up", "too early to give the 
 
 # --- progress and unproven completion ------------------------------------------------------------
 
+
+@lru_cache
+def _above(percent: float) -> str:
+    return f"> {percent:g} %"
+
+
 nearly_done: Final = Guard(
     "nearly_done",
     "progress > nearly_done_percent",
     lambda s: s.facts.percent > s.policy.nearly_done_percent,
-    lambda s: Sight(f"{s.facts.percent:g} %", f"> {s.policy.nearly_done_percent:g} %"),
+    lambda s: Sight(f"{s.facts.percent:g} %", _above(s.policy.nearly_done_percent)),
 )
 not_nearly_done: Final = negation(nearly_done, "not_nearly_done", "progress <= nearly_done_percent")
 own_key_completed: Final = plain_guard(

@@ -13,6 +13,7 @@ from fsm.policy import RecoveryPolicy
 from fsm.states import Asker
 from poller.metrics import Drift
 from poller.poller import Poller
+from poller.recovery import close_cut_off
 from poller.report import report
 from poller.schedule import Entry
 
@@ -67,6 +68,8 @@ class Monitor:
         ghosts = [Finding(job_id, Drift.GHOST) for job_id in sorted(scheduled - ours)]
         found = await self._repair(suspects, now) + self._drop(ghosts)
         self._record(found, now)
+        if self._poller.ownership.shared:  # of a replica that only answers the API nobody takes shares over
+            await close_cut_off(self._poller)
         if self._pruned_at is None or now - self._pruned_at >= PRUNE_EVERY:
             self._pruned_at = now
             await asyncio.to_thread(self._poller.store.prune, now)

@@ -60,6 +60,12 @@ def outcome_of(decision: Decision) -> str:
     return "running" if verdict is Verdict.RUNNING else f"waiting_{verdict}"
 
 
+async def close_cut_off(poller: Poller) -> None:
+    """Close the records of the runs whose process is gone: whoever follows one would wait for ever."""
+    living = {*await asyncio.to_thread(poller.ownership.living), poller.observer.id}
+    await asyncio.to_thread(poller.store.abandon_runs, poller.observer.now(), living)
+
+
 class Recovery:
     """Runs recoveries, one at a time."""
 

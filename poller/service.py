@@ -15,7 +15,7 @@ from poller.monitor import Monitor
 from poller.ownership import SOLE, Ownership
 from poller.poll_log import UNLOGGED, PollLog
 from poller.poller import Poller
-from poller.recovery import Recovery
+from poller.recovery import Recovery, close_cut_off
 from poller.sharing import Sharing
 from poller.status import JobPollingStatus
 from poller.vmas import Vmas
@@ -118,8 +118,7 @@ class PollingService:
         await self.sharing.begun.wait()
         while True:
             try:
-                living = {*await asyncio.to_thread(self.ownership.living), self.observer.id}
-                await asyncio.to_thread(self.store.abandon_runs, self.observer.now(), living)
+                await close_cut_off(self.poller)
                 await self.monitor.heed_oma()
                 await self.recovery.start(asked)
             except RecoveryRunningError as error:

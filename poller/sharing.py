@@ -7,6 +7,7 @@ import structlog
 
 from poller.ownership import Change
 from poller.poller import Poller
+from poller.recovery import close_cut_off
 
 log = structlog.get_logger(__name__)
 TURN: Final = 1.0  # seconds between two looks at the shares
@@ -50,9 +51,7 @@ class Sharing:
         elif change.gained or self._turns % PICK_UP_EVERY == 0:
             await self._pick_up()
         if change.gained:
-            now = self._poller.observer.now()
-            living = await asyncio.to_thread(self._poller.ownership.living)
-            await asyncio.to_thread(self._poller.store.abandon_runs, now, living)
+            await close_cut_off(self._poller)
 
     async def _pick_up(self) -> None:
         for job_id in await asyncio.to_thread(self._poller.store.active_ids):

@@ -326,6 +326,23 @@ def test_a_recovery_by_hand_is_of_all_jobs_whoever_polls_them(world: World) -> N
     assert world.runs()[0]["outcomes"] == {"running": 2}
 
 
+def test_a_run_of_a_replica_that_is_gone_is_closed_by_the_others_monitors(world: World) -> None:
+    """Nobody takes shares over from one that only answers the API, and whoever follows its run waits."""
+    [mine] = running(world, 1)
+    jobs = Jobs(mine)
+    jobs.others_living = ["living"]
+
+    async def story() -> None:
+        async with world.process(ownership=jobs) as us:
+            now = world.clock.time
+            runs = [world.store.open_run(now, TRIGGER, 1, by) for by in ("gone", "living", us.observer.id)]
+            await us.monitor.cycle()
+            finished = {row["id"]: row["finished_at"] for row in world.runs()}
+            assert [finished[run] for run in runs] == [now, None, None]
+
+    run(story())
+
+
 def test_others_jobs_are_said_to_be_polled(world: World) -> None:
     mine, theirs = running(world, 2)
 

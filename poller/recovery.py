@@ -74,6 +74,7 @@ class Recovery:
         self._store = poller.store
         self._opening = asyncio.Lock()
         self._recording: set[asyncio.Task[object]] = set()
+        self._next_record: asyncio.TimerHandle | None = None  # of a run that was recorded less than a second ago
         self.run: Run | None = None
         self.finished = asyncio.Event()  # none is being opened or goes on; at first, none ever was
         poller.listeners.append(self._heard)
@@ -134,6 +135,7 @@ class Recovery:
         if run is None or run.waiting:
             return
         self.run = None
+        self._forget_next_record()
         now = self._poller.observer.now()
         log.info("Recovery finished", run_id=run.run_id, jobs=run.total, outcomes=dict(run.outcomes),
                  seconds=round((now - run.started_at).total_seconds(), 3))  # fmt: skip
@@ -141,11 +143,22 @@ class Recovery:
         self.finished.set()
 
     def _record_at_times(self, run: Run) -> None:
-        """Whoever reads it at another replica sees it go on too."""
-        now = self._poller.observer.uptime()
-        if now - run.recorded >= RECORD_EVERY:
-            run.recorded = now
-            self._in_background(self._recorded(run, None))
+        """Whoever reads it at another replica sees it go on too; the next answer may be long in coming."""
+        pause = run.recorded + RECORD_EVERY - self._poller.observer.uptime()
+        if pause <= 0:
+            self._record_now(run)
+        elif self._next_record is None:
+            self._next_record = asyncio.get_running_loop().call_later(pause, self._record_now, run)
+
+    def _record_now(self, run: Run) -> None:
+        self._forget_next_record()
+        run.recorded = self._poller.observer.uptime()
+        self._in_background(self._recorded(run, None))
+
+    def _forget_next_record(self) -> None:
+        if self._next_record is not None:
+            self._next_record.cancel()
+            self._next_record = None
 
     def _in_background(self, recording: Coroutine[Any, Any, object]) -> None:
         task = asyncio.create_task(recording)
@@ -173,6 +186,7 @@ class Recovery:
 
     async def flush(self) -> None:
         """Record an unfinished run before we stop, and wait for the records under way, but not for another try."""
+        self._forget_next_record()
         if self.run is not None:
             await self._recorded(self.run, None)
         if self._recording:

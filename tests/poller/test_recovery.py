@@ -193,8 +193,11 @@ def test_one_that_is_triggered_before_that_of_the_start_goes_on_and_the_start_s_
     assert not [line for line in logs if line["log_level"] == "error"]
 
 
-def test_how_far_a_run_has_come_is_recorded_each_second_while_it_goes_on(world: World) -> None:
+def test_how_far_a_run_has_come_is_recorded_each_second_while_it_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Other replicas show it from there, and it is what a killed process leaves behind."""
+    monkeypatch.setattr("poller.recovery.RECORD_EVERY", 3600.0)
     jobs = [world.job(percent=30) for _ in range(4)]
     for job in jobs:
         world.vma.run(job, 40)
@@ -203,8 +206,8 @@ def test_how_far_a_run_has_come_is_recorded_each_second_while_it_goes_on(world: 
 
     async def story() -> None:
         async with world.process() as us:
-            for job, seconds in zip(jobs, (0.6, 0.6, 0.6, 0.0), strict=True):
-                world.clock.advance(seconds)
+            for job, hours in zip(jobs, (0.6, 0.6, 0.6, 0.0), strict=True):
+                world.clock.advance(hours * 3600)
                 world.vma.release(job)
                 await us.settle()
                 [record] = world.runs()
@@ -217,6 +220,45 @@ def test_how_far_a_run_has_come_is_recorded_each_second_while_it_goes_on(world: 
         (2, {"running": 2}, False),
         (4, {"running": 4}, True),
     ]
+
+
+def test_what_is_heard_right_after_a_record_is_recorded_although_the_next_answer_is_long_in_coming(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("poller.recovery.RECORD_EVERY", 0.01)
+    quick, hung = world.job(percent=30), world.job(percent=30)
+    world.vma.run(quick, 40)
+    world.vma.hold(hung)
+
+    async def story() -> None:
+        async with world.process():
+            await until(lambda: world.runs()[0]["looked_at"] == 1)
+
+    run(story())
+    [record] = world.runs()
+    assert (record["outcomes"], record["finished_at"]) == ({"running": 1}, None)
+
+
+@pytest.mark.parametrize("ends", ["by itself", "by a stop"])
+def test_nothing_is_recorded_of_a_run_once_it_is_over(world: World, monkeypatch: pytest.MonkeyPatch, ends: str) -> None:
+    monkeypatch.setattr("poller.recovery.RECORD_EVERY", 3600.0)
+    quick, hung = world.job(percent=30), world.job(percent=30)
+    world.vma.run(quick, 40)
+    world.vma.hold(hung)
+
+    async def story() -> None:
+        async with world.process() as us:
+            next_record = us.recovery._next_record
+            assert next_record is not None
+            if ends == "by itself":
+                world.vma.release(hung)
+                await us.recovery_over()
+            else:
+                await us.recovery.flush()
+            assert next_record.cancelled()
+
+    run(story())
+    assert world.runs()[0]["looked_at"] == (2 if ends == "by itself" else 1)
 
 
 def test_a_run_that_could_not_be_opened_stands_in_nobody_s_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,10 @@ def _lock_for(engine: Engine, silence: int) -> _Lock:
     if engine.dialect.name != "sqlite":
         return _SessionLock(engine, silence)
     name = engine.url.database
-    return _NoLock() if name in (None, "", ":memory:") else _FileLock(Path(str(name)).with_suffix(".lock"))
+    if name in (None, "", ":memory:"):
+        return _NoLock()
+    file = Path(str(name)).resolve()  # as SQLite does with its journal: by a link it is the same database
+    return _FileLock(file.with_name(f"{file.name}.lock"))
 
 
 class _NoLock:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from oma_world import make_oma, only, seen, sql
@@ -94,6 +95,20 @@ def test_a_claim_that_was_released_can_be_taken_by_another_and_not_before(migrat
     first.release()
     second.take()
     second.release()
+
+
+def test_a_sqlite_file_is_one_database_by_whatever_name_it_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "here.db").symlink_to(tmp_path / "there" / "jobs.db")
+    first, second = (make_engine(f"sqlite:///{tmp_path / name}") for name in ("there/jobs.db", "here.db"))
+    with claimed(first, "serving", 60), pytest.raises(SecondProcessError):
+        Sole(second).take()
+
+
+def test_sqlite_files_whose_names_differ_in_their_endings_only_are_two_databases(tmp_path: Path) -> None:
+    first, second = (make_engine(f"sqlite:///{tmp_path / name}") for name in ("jobs.test", "jobs.live"))
+    with claimed(first, "serving", 60), claimed(second, "serving", 60):
+        pass
 
 
 def test_two_services_on_one_database_the_second_changes_nothing(migrated_url: str) -> None:

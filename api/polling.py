@@ -15,7 +15,7 @@ from api.problems import documented
 from db import views
 from db.load import load
 from fsm.conditions import conditions
-from fsm.facts import JobFacts
+from fsm.facts import DEFAULT_APPLIANCE, JobFacts
 
 router = APIRouter(prefix="/api/v1/vma-polling", tags=["polling"], dependencies=[Depends(require_ready)])
 
@@ -32,8 +32,12 @@ class PolledJob(PollingView):
 
 
 class VmaHealth(BaseModel):
-    """The appliance as polling finds it. `healthy` is null until it was asked anything."""
+    """One appliance as polling finds it: of several, one that does not answer with sense, if there is any.
 
+    `healthy` is null until it was asked anything. Each is at /api/v1/appliances.
+    """
+
+    appliance: str
     url: str
     healthy: bool | None
     last_heard_at: datetime | None
@@ -156,13 +160,18 @@ def _polled_job(service: OmaFsm, row: RowMapping) -> dict[str, object]:
 
 
 def _vma(service: OmaFsm) -> VmaHealth:
-    poller = service.polling.poller
-    asked = poller.last_heard is not None or poller.last_error is not None
+    heard, states = service.polling.poller.heard, service.fleet.states()
+    asked = [state for state in states if state.name in heard and not state.paused]
+    one = min(
+        asked or states, key=lambda s: (s.name in heard and heard[s.name].error is None, s.name != DEFAULT_APPLIANCE)
+    )
+    last = heard.get(one.name)
     return VmaHealth(
-        url=str(service.settings.vma.url),
-        healthy=poller.last_error is None if asked else None,
-        last_heard_at=poller.last_heard,
-        last_error=poller.last_error,
+        appliance=one.name,
+        url=one.url,
+        healthy=None if last is None else last.error is None,
+        last_heard_at=last.at if last else None,
+        last_error=last.error if last else None,
     )
 
 

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from cli.common import WIDTHS, out
 from cli.service_client import Service, service_at
+from fsm.facts import DEFAULT_APPLIANCE
 
 
 def polling(
@@ -35,17 +36,18 @@ def _show_all(status: dict[str, Any]) -> None:
         out.print(table)
     vma, monitor = status["vma"], status["monitor"]
     health = {None: "not asked yet", True: "answers", False: f"does not answer: {vma['last_error']}"}[vma["healthy"]]
-    here = status["scheduled_in_this_process"]
-    out.print(f"{status['total']} jobs to be polled, {here} scheduled here; VMA {health};"
+    here, name = status["scheduled_in_this_process"], vma["appliance"]
+    which = "VMA" if name == DEFAULT_APPLIANCE else f"VMA {name}"
+    out.print(f"{status['total']} jobs to be polled, {here} scheduled here; {which} {health};"
               f" {monitor['polling_restarted']} put back by the monitor, drift {monitor['drift']}",
               soft_wrap=True)  # fmt: skip
 
 
 def _show_one(job: dict[str, Any]) -> None:
-    polled, error = "polled" if job["polled"] else "NOT POLLED", job["last_error"] or ""
+    polled, error = "polled" if job["polled"] else "NOT POLLED", f": {job['last_error']}" if job["last_error"] else ""
     out.print(
         f"{job['job_id']} ({job['vm_name']}): {job['state']}, {polled}; {job['total_polls']} polls,"
-        f" {_rate(job['success_rate'])} answered, {job['consecutive_errors']} errors in a row {error}",
+        f" {_rate(job['success_rate'])} answered, {job['consecutive_errors']} errors in a row{error}",
         soft_wrap=True,
     )  # fmt: skip
     for condition in job["conditions"]:

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import datetime
 
 import structlog
 
@@ -25,7 +24,7 @@ from poller.phase import until_phase
 from poller.poll_log import UNLOGGED, PollLog
 from poller.report import report
 from poller.schedule import POLL, Schedule
-from poller.vmas import Behind, Vmas
+from poller.vmas import Behind, LastHeard, Vmas
 from vma.composite import Question
 from vma.observer import Observer
 
@@ -53,8 +52,7 @@ class Poller:
         self.schedule = Schedule()
         self.guests = Guests(ownership, self.schedule)
         self.listeners = Listeners()
-        self.last_heard: datetime | None = None  # when the VMA last answered anything
-        self.last_error: str | None = None
+        self.heard: dict[str, LastHeard] = {}  # by appliance, those that were asked
         self.tick, self.spread = TICK, True
         self._wake = asyncio.Event()
         self.answers = Answers()
@@ -191,14 +189,13 @@ class Poller:
         """Ask the VMA about a job, beside the schedule."""
         evidence = await self.client.ask(Question.of(facts))
         self._behind.note(facts, evidence)
-        if evidence.verdict.is_no_answer:
-            self.last_error = evidence.error
-        else:
-            self.last_heard, self.last_error = evidence.observed_at, None
+        self.heard.setdefault(facts.appliance, LastHeard()).note(evidence)
         return evidence
 
     def is_back(self, appliance: str) -> None:
         """An appliance answers again: all its jobs are due within a second, spread."""
+        if appliance in self.heard:  # perhaps it has no job any more that would be asked about
+            self.heard[appliance].error = None
         for job_id, delay in self._behind.leave(appliance):
             if job_id in self.schedule:
                 self.put(job_id, POLL, delay)

@@ -2,6 +2,8 @@
 
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from fsm.evidence import Evidence
@@ -23,6 +25,20 @@ class Vmas(Protocol):
 
     async def aclose(self) -> None:
         """Close all connections."""
+
+
+@dataclass(slots=True)
+class LastHeard:
+    """An appliance as polling last found it. `error`: what was wrong with its last answer, or that none came."""
+
+    at: datetime | None = None
+    error: str | None = None
+
+    def note(self, evidence: Evidence) -> None:
+        """What the last question came to."""
+        self.error = evidence.error if evidence.verdict.is_no_answer else None
+        if not evidence.verdict.is_no_answer:
+            self.at = evidence.observed_at
 
 
 class Behind:

@@ -11,6 +11,7 @@ from db.engine import write
 
 Play = Callable[..., None]
 PATH = "/api/v1/appliances"
+POLLING = "/api/v1/vma-polling/status"
 
 
 async def second(on: Stage, url: str) -> None:
@@ -42,6 +43,28 @@ def test_a_job_is_polled_at_its_own_appliance(play: Play) -> None:
             assert (job_id in other.asked, job_id in on.vma.asked) == (True, False)
             refused = await on.post(JOBS, new_job("web-02") | {"appliance": "vma-9"}, 404)
             assert refused == {"error": "not_found", "message": "no appliance 'vma-9'"}
+
+    play(story)
+
+
+def test_of_several_polling_names_the_one_that_does_not_answer_whoever_was_asked_last(play: Play) -> None:
+    async def story(on: Stage) -> None:
+        async with StubVma().listening() as other:
+            await second(on, other.url)
+            there = await on.create("web-02", appliance="vma-2")
+            await on.until(there, lambda job: job["polling"]["last_poll_at"] is not None)
+            vma = (await on.get(POLLING))["vma"]
+            assert (vma["appliance"], vma["url"], vma["healthy"]) == ("vma-2", other.url, True), "nobody else was asked"
+            other.down = True
+            on.service.polling.wake(there)
+            await on.until(there, lambda job: job["polling"]["consecutive_errors"] > 0)
+            await on.running("web-01")
+            vma = (await on.get(POLLING))["vma"]
+            assert (vma["appliance"], vma["url"], vma["healthy"]) == ("vma-2", other.url, False)
+            assert vma["last_error"] is not None
+            await on.post(f"{PATH}/vma-2/pause")
+            vma = (await on.get(POLLING))["vma"]
+            assert (vma["appliance"], vma["url"], vma["healthy"]) == ("default", on.vma.url, True)
 
     play(story)
 

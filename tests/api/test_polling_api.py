@@ -30,7 +30,13 @@ def test_nobody_is_polled_and_the_vma_was_never_asked(play: Play) -> None:
             "scheduled_in_this_process": 0,
             "jobs": [],
             "total": 0,
-            "vma": {"url": on.vma.url + "/", "healthy": None, "last_heard_at": None, "last_error": None},
+            "vma": {
+                "appliance": "default",
+                "url": on.vma.url,
+                "healthy": None,
+                "last_heard_at": None,
+                "last_error": None,
+            },
             "performance": {"total_polls": 0, "successful_polls": 0, "success_rate": None},
             "monitor": {
                 "last_cycle_at": None,

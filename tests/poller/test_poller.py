@@ -20,6 +20,7 @@ from fsm.facts import Asked
 from fsm.states import Asker, Event, Verdict
 from poller import poller as poller_module
 from poller.monitor import MONITOR
+from poller.vmas import LastHeard
 
 
 @pytest.fixture(autouse=True)
@@ -374,15 +375,20 @@ def test_it_is_known_when_the_vma_was_last_heard_and_what_is_wrong_with_it(world
 
     async def story() -> None:
         async with world.process() as us:
-            assert (us.poller.last_heard, us.poller.last_error) == (noon, None)
+            assert us.poller.heard == {"default": LastHeard(noon)}
             world.vma.silence(job, "connection refused")
             await us.pass_time(6)
-            assert (us.poller.last_heard, us.poller.last_error) == (noon, "connection refused")
+            assert us.poller.heard == {"default": LastHeard(noon, "connection refused")}
+            us.poller.is_back("another")
+            assert us.poller.heard == {"default": LastHeard(noon, "connection refused")}
+            us.poller.is_back("default")
+            assert us.poller.heard == {"default": LastHeard(noon)}
             world.vma.forget(job)
             await us.pass_time(11)
-            assert us.poller.last_heard is not None
-            assert us.poller.last_heard > noon, "a 404 is an answer"
-            assert us.poller.last_error is None
+            heard = us.poller.heard["default"]
+            assert heard.at is not None
+            assert heard.at > noon, "a 404 is an answer"
+            assert heard.error is None
 
     run(story())
 

@@ -32,6 +32,9 @@ class ServiceClient:
 
         try:
             answer = self._http.request(method, f"/api/v1{path}", params=query)
+        except httpx.ReadTimeout:
+            fail(f"the service at {self._url} has not answered within {TIMEOUT:g} s, and may still do what it was"
+                 f" asked; {self._url}/readyz says whether its database does")  # fmt: skip
         except httpx.TransportError as error:
             fail(f"no service answers at {self._url} ({error}); is it running? --service names another address")
         try:

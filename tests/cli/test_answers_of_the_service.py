@@ -48,6 +48,22 @@ def test_json_of_another_program_is_told_apart(
     assert (answer.exit_code, f"{URL} is not this service" in answer.output) == (2, True), answer.output
 
 
+@pytest.mark.parametrize("command", ANY, ids=" ".join)
+def test_a_service_that_waits_for_its_database_is_not_said_to_be_away(
+    monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    def hang(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("timed out", request=request)
+
+    monkeypatch.setattr(httpx, "Client", partial(httpx.Client, transport=httpx.MockTransport(hang)))
+    answer = run(*command)
+    assert (answer.exit_code, "is it running?" in answer.output) == (2, False)
+    assert answer.output == (
+        f"oma-fsm: the service at {URL} has not answered within 60 s, and may still do what it was asked;"
+        f" {URL}/readyz says whether its database does\n"
+    )
+
+
 def test_a_refusal_is_shown_as_it_was_said(says: Callable[..., None]) -> None:
     says({"error": "recovery_running", "message": "recovery run 7 is under way", "run_id": 7}, status=409)
     answer = run("recover")

@@ -31,7 +31,10 @@ class Heard:
                 self.at = evidence.observed_at
             if answer.generation is not None and answer.generation is not self.generation:
                 self._speaks(appliance, answer.generation)
-        self.refused_since = (self.refused_since or evidence.observed_at) if evidence.refused else None
+        if evidence.refused:
+            self._refused(appliance, evidence)
+        elif evidence.verdict is not Verdict.UNREACHABLE:  # that takes nothing back, as with the job
+            self.refused_since = None
         known, memory = question.memory.answering_key is not None, question.memory
         if evidence.verdict is Verdict.NOT_FOUND and known and memory.not_found is None:
             self._forgot(appliance, question.job_id, evidence.observed_at)
@@ -43,6 +46,12 @@ class Heard:
             log.warning("VMA answers in another shape than before: another release, or several behind one address",
                         appliance=appliance, before=self.generation, generation=generation)  # fmt: skip
         self.generation = generation
+
+    def _refused(self, appliance: str, evidence: Evidence) -> None:
+        if self.refused_since is None:
+            self.refused_since = evidence.observed_at
+            log.warning("VMA turns us away; its jobs stay as they are. Look at its token, or at what stands in front"
+                        " of it", appliance=appliance, why=evidence.error)  # fmt: skip
 
     def _forgot(self, appliance: str, job_id: str, at: datetime) -> None:
         """It never drops an entry, so it was restarted; a copy that survived that reports again by itself."""

@@ -198,13 +198,19 @@ def test_a_known_job_that_is_forgotten_shows_that_the_vma_was_restarted() -> Non
     play(story, one=response(404, b"job not found\n"))
 
 
-def test_that_it_turns_us_away_is_shown_until_it_does_not() -> None:
+def test_that_it_turns_us_away_is_shown_until_it_does_not_and_said_once() -> None:
     async def story(fleet: Fleet, first: RawServer, second: RawServer) -> None:
-        await fleet.ask(replace(question(), appliance="vma-1"))
-        assert fleet.states()[0].refused_since == NOW
-        first.answers = {"*": RUNS}
-        await fleet.ask(replace(question(), appliance="vma-1"))
-        assert fleet.states()[0].refused_since is None
+        with capture_logs() as logs:
+            for answer in (response(401), response(503), response(401)):  # what does not answer takes nothing back
+                first.answers = {"*": answer}
+                await fleet.ask(replace(question(), appliance="vma-1"))
+                assert fleet.states()[0].refused_since == NOW
+            first.answers = {"*": RUNS}
+            await fleet.ask(replace(question(), appliance="vma-1"))
+            assert fleet.states()[0].refused_since is None
+        [said] = [entry for entry in logs if entry["log_level"] == "warning"]
+        assert (said["event"].startswith("VMA turns us away"), said["appliance"]) == (True, "vma-1")
+        assert "HTTP 401" in said["why"]
 
     play(story, one=response(401))
 

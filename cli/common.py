@@ -1,12 +1,15 @@
 """What the commands share: settings, an engine, output, and how to give up."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
 
 from api.settings import PREFIX, Settings
@@ -39,8 +42,18 @@ def load_settings(**given: object) -> Settings:
     except ValidationError as error:
         wrong = "\n  ".join(f"{_variable(e['loc'])}: {said(e['msg'])}{_given(e['input'])}" for e in error.errors())
         fail(f"settings are wrong; nothing was started\n  {wrong}")
+    except SettingsError as error:
+        fail(f"settings are wrong; nothing was started\n  {_no_json(error)}")
     except (OSError, ValueError) as error:
         fail(f"settings cannot be read: {error}")
+
+
+def _no_json(error: SettingsError) -> str:
+    """pydantic names the section only; what it could not read tells the variable, and may be secret: not shown."""
+    cause = error.__cause__
+    read = cause.doc if isinstance(cause, JSONDecodeError) else None
+    names = [name for name, value in os.environ.items() if name.upper().startswith(PREFIX) and value == read]
+    return f"{' or '.join(names)}: must be JSON: {cause}" if names else str(error)
 
 
 def said(message: str) -> str:

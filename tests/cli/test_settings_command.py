@@ -41,6 +41,20 @@ def test_the_printed_settings_file_gives_the_same_settings(url: str, monkeypatch
     assert Settings() == before
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("OMA_FSM_POLICY", "{bad"), ("OMA_FSM_VMA__HOSTS", "a.example,b.example"), ("OMA_FSM_REPLICAS", "tooz:secret")],
+)
+def test_a_value_that_must_be_json_and_is_not_is_refused_by_the_name_of_its_variable(
+    url: str, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    refused = run("settings")
+    assert refused.exit_code == 2
+    assert f"settings are wrong; nothing was started\n  {name}: must be JSON: Expecting " in refused.output
+    assert value not in refused.output, "it may hold a password"
+
+
 def test_the_environment_wins_over_the_file(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("oma-fsm.toml").write_text("port = 1234\n[policy]\ninference_answers = 5\n")
     monkeypatch.setenv("OMA_FSM_PORT", "4321")

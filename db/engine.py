@@ -90,11 +90,15 @@ def unpooled(engine: Engine, patience: int) -> Engine:
 
     A server that vanished is given up after `patience` seconds (PostgreSQL: of unacknowledged data).
     """
-    if engine.url.get_backend_name() == "postgresql":
+    postgres = engine.url.get_backend_name() == "postgresql"
+    if postgres:
         arguments = _POSTGRESQL_ARGUMENTS | {"tcp_user_timeout": patience * 1000}
     else:
-        arguments = _mariadb_arguments(read_only=False) | {"read_timeout": patience, "write_timeout": patience}
-    return create_engine(engine.url, connect_args=arguments, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+        arguments = _mariadb_arguments(read_only=False) | {"write_timeout": patience}
+    alone = create_engine(engine.url, connect_args=arguments, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    if not postgres:
+        event.listen(alone, "connect", lambda connection, _record: _wait(connection, patience))
+    return alone
 
 
 def redacted(url: str | URL) -> str:
@@ -186,8 +190,14 @@ def _impatient(connection: Any, _record: Any) -> None:
     connection.commit()  # or the setting is taken back with the first transaction that is
 
 
+def _wait(connection: Any, seconds: int | None) -> None:
+    """How long for an answer, once connected: for a server's first words PyMySQL has no limit of its own."""
+    connection._read_timeout = seconds
+
+
 def _probed(connection: Any, _record: Any) -> None:
     """PyMySQL has no option for it, and its limits of time would end slow statements too."""
+    _wait(connection, None)
     to_server: socket.socket = connection._sock
     if to_server.family == socket.AF_UNIX:
         return
@@ -201,4 +211,5 @@ def _mariadb_arguments(*, read_only: bool) -> dict[str, Any]:
     # CLIENT.FOUND_ROWS, so that rowcount is the rows matched, is set by SQLAlchemy.
     session = f"{_MARIADB_SESSION}, innodb_lock_wait_timeout = {HELD_TIMEOUT}"
     session += ", SESSION tx_read_only = ON" if read_only else ""
-    return {"connect_timeout": CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": session}
+    return {"connect_timeout": CONNECT_TIMEOUT, "read_timeout": CONNECT_TIMEOUT, "charset": "utf8mb4",
+            "init_command": session}  # fmt: skip

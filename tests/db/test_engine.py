@@ -4,6 +4,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rows import put_vm, rows, run
 from sqlalchemy import Connection, Engine, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from db.engine import DatabaseUrlError, make_engine, read, redacted, write
+from db.engine import DatabaseUrlError, make_engine, read, redacted, unpooled, write
 from db.models import METADATA
 
 CONTEXTS = METADATA.tables["vm_replication_contexts"]
@@ -61,6 +62,36 @@ def test_a_server_whose_host_vanished_is_given_up_after_half_a_minute(kind: str,
             assert to_server.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             found = {name: to_server.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in OF_TCP}
     assert found == OF_TCP
+
+
+@pytest.mark.parametrize("pooled", [True, False], ids=["pooled", "of its own"])
+def test_a_mariadb_that_takes_the_connection_and_says_nothing_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, pooled: bool
+) -> None:
+    """As one that is frozen, or behind a tunnel whose other end is gone."""
+    monkeypatch.setattr("db.engine.CONNECT_TIMEOUT", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        engine = make_engine(f"mysql://oma@127.0.0.1:{silent.getsockname()[1]}/oma")
+        began = time.monotonic()
+        with pytest.raises(DBAPIError, match="timed out"):
+            (engine if pooled else unpooled(engine, 60)).connect()
+        assert time.monotonic() - began < 5
+
+
+def test_a_statement_that_takes_longer_than_a_connection_may_is_waited_for(
+    kind: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind != "mariadb":  # PostgreSQL's limit is the driver's own
+        return
+    monkeypatch.setattr("db.engine.CONNECT_TIMEOUT", 1)
+    engine = make_engine(database_url)
+    patient, impatient = unpooled(engine, 30), unpooled(engine, 1)
+    for one in (engine, patient):
+        with one.connect() as connection:
+            assert connection.scalar(text("SELECT SLEEP(1.5)")) == 0
+    with impatient.connect() as connection, pytest.raises(DBAPIError, match="timed out"):
+        connection.execute(text("SELECT SLEEP(5)"))
+    engine.dispose()
 
 
 def test_a_write_is_there_afterwards(migrated: Engine) -> None:

@@ -59,7 +59,7 @@ class OmaFsm:
         self._claim: asyncio.Task[None] | None = None
         self._fleet_keeper: asyncio.Task[None] | None = None
         self._waiting: asyncio.Task[None] | None = None
-        self._begun = self.ready = False
+        self._begun = self.ready = self._away = False
         # One thread, so that the claim to the database is let go of after whatever was taking it, also when we stop.
         self._claimant = Threads("claim")
         self._workers = Threads("api", WORKERS)  # monitor and recovery have others, however many callers wait
@@ -71,12 +71,19 @@ class OmaFsm:
         """
         if self._begun:
             raise StartedBeforeError
-        try:
-            await self._begin()
-        except DBAPIError as error:
-            log.error("Database is away; waiting for it", database=self._where, why=str(error.orig)[:300])
+        if not self._away:
+            try:
+                await self._begin()
+            except DBAPIError as error:
+                self.is_away(error)
+        if self._away:
             self._waiting = asyncio.create_task(self._wait_for_database())
         self._begun = True
+
+    def is_away(self, error: DBAPIError) -> None:
+        """`prepare` found that the database does not answer: `start` does not try that first, but waits for it."""
+        log.error("Database is away; waiting for it", database=self._where, why=str(error.orig)[:300])
+        self._away = True
 
     async def _begin(self) -> None:
         await self._claimant.run(self.prepare)

@@ -44,8 +44,8 @@ def serve(
         service.prepare()
     except (StoreError, ValueError) as error:
         fail(str(error))
-    except DBAPIError:
-        pass  # the service waits for it, and says so
+    except DBAPIError as error:
+        service.is_away(error)
     config = uvicorn.Config(
         create_app(service),
         host=settings.host,

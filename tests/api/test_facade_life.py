@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from api import facade
 from api.errors import StartedBeforeError
@@ -50,6 +51,36 @@ def test_a_start_that_was_refused_may_be_tried_again(settings: Settings) -> None
         await second.start()
         assert second.ready
         await second.stop()
+
+    asyncio.run(story())
+
+
+def test_a_database_that_was_found_away_is_said_so_at_once_and_not_tried_again_before_the_api_is_up(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that hangs takes ten seconds for each try."""
+    monkeypatch.setattr(facade, "RETRY", 0.0)
+    service = OmaFsm(settings)
+    prepare, tried = service.prepare, threading.Event()
+
+    def counted() -> None:
+        tried.set()
+        prepare()
+
+    async def story() -> None:
+        service.prepare = counted  # type: ignore[method-assign]
+        with capture_logs() as logs:
+            service.is_away(OperationalError("SELECT 1", {}, Exception("it hangs")))
+        assert [(line["event"], line["why"]) for line in logs] == [("Database is away; waiting for it", "it hangs")]
+        await service.start()
+        assert not tried.is_set()
+        assert not service.ready
+        async with asyncio.timeout(10):
+            while not service.ready:  # noqa: ASYNC110 - a thread is waited for
+                await asyncio.sleep(0.01)
+        with pytest.raises(StartedBeforeError):
+            await service.start()
+        await service.stop()
 
     asyncio.run(story())
 

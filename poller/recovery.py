@@ -80,7 +80,7 @@ class Recovery:
         poller.listeners.append(self._heard)
 
     async def start(self, asked: Asked) -> Run:
-        """Put every job that must be polled to the VMA now; at a start, every one of ours.
+        """Put every job that must be polled to the VMA now, but those of paused appliances; at a start, those of ours.
 
         RecoveryRunningError if a run is under way; one that is just being opened is waited for, to name it.
         """
@@ -106,10 +106,14 @@ class Recovery:
         must = await asyncio.to_thread(self._store.polled_jobs)
         self._poller.poll_log.must((job.job_id for job in must), began)
         jobs = [job for job in must if self._covers(asked, job.job_id)]
+        put = {job.job_id for job in jobs if not self._poller.client.paused(job.appliance)}
         off = [j.job_id for j in jobs if j.polling is None or not j.polling.is_active]
         await asyncio.to_thread(self._store.start_polling, off, now)
-        run_id = await asyncio.to_thread(self._store.open_run, now, asked, len(jobs), us, others)
-        return Run(run_id, asked, now, {j.job_id for j in jobs}, len(jobs), began=began, recorded=began)
+        run_id = await asyncio.to_thread(self._store.open_run, now, asked, len(put), us, others)
+        for job in jobs:
+            if job.job_id not in put:  # nobody may ask before its appliance is resumed
+                self._poller.put(job.job_id)
+        return Run(run_id, asked, now, put, len(put), began=began, recorded=began)
 
     def _covers(self, asked: Asked, job_id: str) -> bool:
         """A start of this replica is one of its own jobs; who triggers a recovery by hand wants all jobs validated."""

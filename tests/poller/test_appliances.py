@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from model_vma import span
 from sqlalchemy import Engine
-from world import World, run
+from world import TRIGGER, World, run
 
 from db import appliances as stored
 from db.appliances import Appliance
@@ -46,17 +46,24 @@ def test_a_paused_appliance_is_not_asked_and_nothing_is_concluded_from_its_silen
     run(story())
 
 
-def test_recovery_does_not_wait_for_a_paused_appliance(world: World) -> None:
+def test_recovery_neither_waits_for_a_paused_appliance_nor_counts_its_jobs_and_they_are_asked_when_it_is_resumed(
+    world: World,
+) -> None:
     job = running(world)
     world.vma.at_rest.add(DEFAULT_APPLIANCE)
 
     async def story() -> None:
         async with world.process() as us:
             await us.recovery_over()
+            await us.recovery.start(TRIGGER)
+            await us.recovery_over()
             assert world.vma.times(job) == []
-            assert world.runs()[0]["outcomes"] == {"left": 1}
+            world.vma.at_rest.clear()
+            await us.pass_time(6)
+            assert len(world.vma.times(job)) > 0
 
     run(story())
+    assert [(r["jobs"], r["looked_at"], r["outcomes"]) for r in world.runs()] == [(0, 0, {})] * 2
 
 
 def test_all_jobs_of_an_appliance_that_is_back_are_asked_within_a_second_and_no_others(world: World) -> None:

@@ -134,6 +134,7 @@ class Poller:
             log.error("database cannot be read; polling waits for it", why=str(error)[:300], jobs=len(due))
             self.poll_log.waits([job_id for job_id, _ in due], "database", RETRY)
             await asyncio.sleep(RETRY)
+            self._reading = frozenset()  # or who left the schedule meanwhile would wait for the end of this reading
             for job_id, asked in due:
                 self._again(job_id, 0.0, asked)
             return
@@ -178,6 +179,7 @@ class Poller:
         except Exception:  # a client promises not to raise; if it does, the job must not be forgotten
             log.exception("a question failed; it is put again", job_id=facts.job_id)
             self.poll_log.broken(loaded, RETRY)
+            self._asking.pop(facts.job_id, None)  # as above
             self._again(facts.job_id, RETRY, asked)
             return
         finally:

@@ -101,6 +101,46 @@ def test_a_job_that_is_dropped_while_it_waits_for_its_question_counts_as_left(
     assert world.runs()[0]["outcomes"] == {"left": 1}
 
 
+@pytest.mark.parametrize("trouble", ["it cannot be read", "its question fails"])
+def test_a_job_that_leaves_the_schedule_in_the_moment_in_which_it_cannot_be_asked_about_is_not_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """A lost connection to the database costs a replica its shares and the answer to what it is reading."""
+    job = world.job(percent=30)
+    world.vma.run(job, 31)
+
+    async def story() -> None:
+        async with world.process() as us:
+            loop, load, asked = asyncio.get_running_loop(), world.store.load, world.vma.ask
+            left = asyncio.Event()
+
+            def leave() -> None:
+                us.poller.drop(job)
+                left.set()
+
+            def away(_ids: Any) -> Any:
+                monkeypatch.setattr(world.store, "load", load)
+                loop.call_soon_threadsafe(leave)
+                raise ConnectionError("database is away")
+
+            async def broken(_question: Any) -> Any:
+                monkeypatch.setattr(world.vma, "ask", asked)
+                leave()
+                raise RuntimeError("a bug of the client")
+
+            if trouble == "it cannot be read":
+                monkeypatch.setattr(world.store, "load", away)
+            else:
+                monkeypatch.setattr(world.vma, "ask", broken)
+            await us.recovery.start(TRIGGER)
+            await left.wait()
+            await until(lambda: job in us.poller.schedule and not us.poller.is_busy(job))
+            await us.recovery_over()
+
+    run(story())
+    assert world.runs()[0]["outcomes"] == {"running": 1}
+
+
 @pytest.mark.parametrize("moment", ["before", "during"])
 def test_a_wake_or_a_look_of_the_monitor_does_not_make_recovery_s_question_forgotten(world: World, moment: str) -> None:
     job = world.job(percent=30)

@@ -31,13 +31,14 @@ OPERATOR = Asked(Asker.OPERATOR, "anna", "looked at it on the VMA")
 TRIGGER = Asked(Asker.TRIGGER, "anna")
 STARTUP = Asked(Asker.STARTUP)
 POLL = Asked(Asker.POLL)
+PATIENCE = 60.0  # seconds: a test that hangs is a failure, one on a slow machine is none
 
 
-def run(work: Coroutine[Any, Any, T], seconds: float = 10.0) -> T:
+def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a test's coroutine; one that hangs is a failure."""
 
     async def guarded() -> T:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(PATIENCE):
             return await work
 
     return asyncio.run(guarded())

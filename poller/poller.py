@@ -299,5 +299,7 @@ class Poller:
             task.cancel()
         if batch := self.answers.rest():
             await self.apply(batch)
+        if self._applying is not None:  # its thread is waited for in any case, and what it wrote counts
+            await asyncio.wait([self._applying])
         self._reader.shutdown(wait=True)
         self._writer.shutdown(wait=True)

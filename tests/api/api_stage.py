@@ -140,6 +140,7 @@ class Stage:
         for event in ("attach", "configure", "ready"):
             await self.fire(job_id, event)
         if runs:
+            self.service.polling.poller.drop(job_id)  # nobody hears of the copy before it is started
             self.vma.say(job_id)
         await self.fire(job_id, "start")
         return job_id

@@ -4,13 +4,15 @@ import asyncio
 import socket
 import time
 import tracemalloc
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
+import standing_clock
 from raw_server import HOST, RawServer, Say, hang, response, serving
+from standing_clock import pass_time
 from vma_answers import NOW
 
 from fsm.states import Verdict
@@ -30,12 +32,16 @@ async def fetch(transport: VmaTransport, asked: httpx.Request) -> bytes:
     return await (await transport.handle_async_request(asked)).aread()
 
 
-def against(answer: Say | bytes, work: Callable[[VmaTransport, RawServer], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
+def against(
+    answer: Say | bytes,
+    work: Callable[[VmaTransport, RawServer], Awaitable[Any]],
+    run: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run,
+) -> Any:
+    async def play() -> Any:
         async with serving({"*": answer}) as server, VmaTransport() as transport:
             return await work(transport, server)
 
-    return asyncio.run(run())
+    return run(play())
 
 
 def dripping(every: float) -> Say:
@@ -57,7 +63,7 @@ def dripping(every: float) -> Say:
         (hang, {"read": 0.1}, httpx.ReadTimeout),
         (HEAD + b"x", {"read": 0.1}, httpx.ReadTimeout),
         (hang, {"total": 0.1}, TotalTimeout),
-        (dripping(0.02), {"read": 0.3, "total": 0.15}, TotalTimeout),
+        (dripping(0.02), {"read": 2.0, "total": 0.15}, TotalTimeout),
     ],
     ids=["no answer", "no more of it", "no answer at all in time", "too slow as a whole"],
 )
@@ -75,15 +81,18 @@ def test_whoever_keeps_us_waiting_is_given_up(answer: Say | bytes, limits: dict[
 def test_a_slow_answer_is_waited_for_while_bytes_come() -> None:
     async def slowly(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for part in (OK[:10], OK[10:20], OK[20:30], OK[30:]):
-            await asyncio.sleep(0.08)
+            await pass_time(0.19)
             writer.write(part)
 
-    assert against(slowly, lambda transport, server: fetch(transport, request(server.url, read=0.2))) == b"{}"
+    answer = against(
+        slowly, lambda transport, server: fetch(transport, request(server.url, read=0.2)), standing_clock.run
+    )
+    assert answer == b"{}"
 
 
 def test_each_question_has_its_own_time_whatever_came_before_on_its_connection() -> None:
     async def late(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.12)
+        await pass_time(0.19)
         writer.write(OK)
 
     async def work(transport: VmaTransport, server: RawServer) -> None:
@@ -91,7 +100,7 @@ def test_each_question_has_its_own_time_whatever_came_before_on_its_connection()
             assert await fetch(transport, request(server.url, read=0.25)) == b"{}"
         assert server.connections == 1
 
-    against(late, work)
+    against(late, work, standing_clock.run)
 
 
 def test_a_question_in_a_hurry_is_given_up_in_time_on_a_connection_that_was_patient() -> None:
@@ -217,11 +226,11 @@ def test_a_body_that_nobody_takes_is_not_read_beyond_a_bound() -> None:
         before = -1
         while before != sent[0]:  # until the server cannot send any more
             before = sent[0]
-            await asyncio.sleep(0.1)  # which is longer than `read`: silence that is our own is no time-out
+            await pass_time(0.1)  # which is longer than `read`: silence that is our own is no time-out
         chunks = answer.aiter_raw()
         waiting = len(await anext(chunks))
         assert await anext(chunks)  # and it goes on
         await answer.aclose()
         return waiting
 
-    assert 65_536 <= against(OK, work) <= 2 * 65_536
+    assert 65_536 <= against(OK, work, standing_clock.run) <= 2 * 65_536

@@ -32,12 +32,11 @@ async def pass_time(seconds: float) -> None:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, StandingLoop)
     time.sleep(ON_ITS_WAY)  # noqa: ASYNC251 - the loop's clock stands, and the kernel works meanwhile
-    await turns()
+    await _turns()
     loop.now += seconds
-    await turns()
+    await _turns()
 
 
-async def turns() -> None:
-    """Let everything happen that can without time."""
+async def _turns() -> None:
     for _ in range(TURNS):
         await asyncio.sleep(0)

@@ -5,9 +5,11 @@ from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 from raw_server import RawServer, hang, json_response, reset, response, serving
+from standing_clock import pass_time, run
 from structlog.testing import capture_logs
 from vma_answers import JOB, NOW, envelope, question
 
+from fsm.evidence import Evidence
 from fsm.memory import Memory
 from fsm.states import Verdict
 from vma.access import Access
@@ -28,9 +30,9 @@ def member(name: str, server: RawServer, **more: object) -> Member:
 def play(
     story: Callable[[Fleet, RawServer, RawServer], Awaitable[None]], one: object = RUNS, two: object = RUNS
 ) -> None:
-    """A fleet of two."""
+    """A fleet of two, on a clock that stands still."""
 
-    async def run() -> None:
+    async def played() -> None:
         async with serving({"*": one}) as first, serving({"*": two}) as second:  # type: ignore[dict-item]
             fleet = Fleet(QUICK, Observer(lambda: NOW))
             fleet.set([member("vma-1", first), member("vma-2", second)])
@@ -39,7 +41,13 @@ def play(
             finally:
                 await fleet.aclose()
 
-    asyncio.run(run())
+    run(played())
+
+
+async def given_up(asked: list[asyncio.Future[Evidence]]) -> None:
+    """Let time pass until none of them is waited for any more."""
+    while not all(one.done() for one in asked):
+        await pass_time(QUICK.read)
 
 
 def test_a_job_is_asked_where_it_belongs() -> None:
@@ -57,6 +65,7 @@ def test_one_that_hangs_costs_the_other_nothing() -> None:
         await asyncio.sleep(0)
         assert (await fleet.ask(replace(question(), appliance="vma-2"))).verdict is Verdict.RUNNING
         assert not any(task.done() for task in stuck)
+        await given_up(stuck)
         assert {(await task).verdict for task in stuck} == {Verdict.UNREACHABLE}
         one, two = fleet.states()
         assert (one.reachable, one.since, two.reachable, two.error) == (False, NOW, True, None)
@@ -71,7 +80,7 @@ def test_it_is_known_how_many_requests_wait_for_a_place() -> None:
         await asyncio.sleep(0)
         assert [(one.in_flight, one.in_flight_limit, one.waiting) for one in fleet.states()] == [(8, 8, 2), (8, 8, 2)]
         assert fleet.waiting() == 4
-        await asyncio.gather(*asked)
+        await given_up(asked)
         assert (fleet.waiting(), fleet.states()[0].waiting) == (0, 0)
 
     play(story, one=hang)
@@ -149,7 +158,7 @@ def test_one_that_cannot_be_asked_as_configured_says_so_and_the_others_are_asked
 
 
 def test_a_host_that_is_not_allowed_is_not_asked() -> None:
-    async def run() -> None:
+    async def story() -> None:
         async with serving({"*": RUNS}) as server:
             fleet = Fleet(QUICK, hosts=("vma.example",))
             fleet.set([member("vma-1", server)])
@@ -157,11 +166,11 @@ def test_a_host_that_is_not_allowed_is_not_asked() -> None:
             assert server.targets == []
             await fleet.aclose()
 
-    asyncio.run(run())
+    run(story())
 
 
 def test_what_was_learned_goes_on_from_run_to_run() -> None:
-    async def run() -> None:
+    async def story() -> None:
         async with serving({"*": RUNS}) as server:
             fleet = Fleet(QUICK)
             fleet.set([member("vma-1", server, in_flight=40, generation=Generation.ENVELOPE)])
@@ -169,7 +178,7 @@ def test_what_was_learned_goes_on_from_run_to_run() -> None:
             assert fleet.states()[0].in_flight_limit == 40
             await fleet.aclose()
 
-    asyncio.run(run())
+    run(story())
 
 
 def test_another_generation_at_the_same_address_is_noticed_once() -> None:

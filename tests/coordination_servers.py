@@ -6,9 +6,12 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-from cli.demo.service import free_port
+from ports import held_port
 
 PASSWORD = "not-to-be-logged"
 
@@ -22,9 +25,20 @@ class RedisServer:
     """On a port of its own, which stays the same; it keeps nothing over a restart."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._port = folder, free_port()
+        self._folder, self._ends = folder, ExitStack()
+        self._port = self._ends.enter_context(held_port())
         self.url = f"redis://:{PASSWORD}@127.0.0.1:{self._port}"
         self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self._ends.callback(self.stop)
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ends.close()
 
     def start(self) -> None:
         """Returns when it answers."""

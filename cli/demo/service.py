@@ -31,7 +31,8 @@ class ServiceProcess:
     """`oma-fsm serve` in its own interpreter. Port, database and log stay the same over kill and start."""
 
     def __init__(self, folder: Path, vma_url: str, *, database_url: str | None = None, **settings: object) -> None:
-        self.port = free_port()
+        port = settings.get("port")
+        self.port = port if isinstance(port, int) else free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "service.log"
         self.database_url = database_url or f"sqlite:///{folder / 'oma-fsm.db'}"

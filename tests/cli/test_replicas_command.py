@@ -57,13 +57,11 @@ def test_replicas_are_listed_with_what_they_hold_and_the_dead_last(migrated: Eng
 def test_who_lives_by_the_coordination_server_is_asked_of_it(
     migrated: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    redis = RedisServer(tmp_path)
-    redis.start()
-    living, dead = (ByMembers(migrated, redis.url, name) for name in ("living", "dead"))
-    for member in (living, dead):
-        member.sign(NOW, 32)
-    dead._group.leave()
-    try:
+    with RedisServer(tmp_path) as redis:
+        living, dead = (ByMembers(migrated, redis.url, name) for name in ("living", "dead"))
+        for member in (living, dead):
+            member.sign(NOW, 32)
+        dead._group.leave()
         told = listed(migrated)
         assert [(line[0], line[1], line[-1]) for line in told[1:3]] == [("tooz", "?", "living"), ("tooz", "?", "dead")]
         assert "whether replicas of mode tooz live" in " ".join(told[3])
@@ -75,8 +73,6 @@ def test_who_lives_by_the_coordination_server_is_asked_of_it(
         told = listed(migrated)
         assert " ".join(told[0]).startswith("who lives is not known: redis://:***@127.0.0.1:")
         assert told[2][1] == "?"
-    finally:
-        redis.stop()
 
 
 def test_the_password_of_the_coordination_server_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

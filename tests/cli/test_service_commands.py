@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ports import held_port
 from typer.testing import CliRunner, Result
 
 from cli.demo.cast import Actor
-from cli.demo.service import ServiceProcess, free_port
+from cli.demo.service import ServiceProcess
 from cli.demo.workflow import Workflow
 from cli.main import app
 from cli.recovery import run_in
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.process
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """The address of a service and a job that it polls."""
     folder = tmp_path_factory.mktemp("service")
-    with SimulatorProcess() as vma, ServiceProcess(folder, vma.url) as oma:
+    with held_port() as port, SimulatorProcess() as vma, ServiceProcess(folder, vma.url, port=port) as oma:
         workflow, actor = Workflow(oma.url, vma.url), Actor("web-01", (9.0,), "", lambda *_: None, "", "")
         job_id = workflow.create(actor)
         vma.control.plan(job_id, Plan(rate_mib_s=64, first_post_after_s=0, setup_s=0))
@@ -74,10 +75,10 @@ def test_without_a_service_it_is_said_where_one_was_looked_for(
     command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    port = free_port()
-    monkeypatch.setenv("OMA_FSM_PORT", str(port))
     monkeypatch.setenv("OMA_FSM_HOST", "0.0.0.0")  # noqa: S104 # where it listens
-    answer = run(*command)
+    with held_port() as port:
+        monkeypatch.setenv("OMA_FSM_PORT", str(port))
+        answer = run(*command)
     assert (answer.exit_code, f"no service answers at http://127.0.0.1:{port}" in answer.output) == (2, True)
 
 

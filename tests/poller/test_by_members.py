@@ -39,10 +39,8 @@ Join = Callable[..., ByMembers]
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis that nobody else uses."""
-    server = RedisServer(tmp_path)
-    server.start()
-    yield server
-    server.stop()
+    with RedisServer(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -51,10 +49,8 @@ def shared_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if other := os.environ.get("OMA_FSM_TEST_COORDINATION"):
         yield other
         return
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    server.start()
-    yield server.url
-    server.stop()
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server.url
 
 
 @pytest.fixture

@@ -3,10 +3,12 @@
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from ports import held_port
 
 from cli.demo.cast import Actor
 from cli.demo.service import ServiceProcess
@@ -89,9 +91,10 @@ class Stage:
 @contextmanager
 def stage(folder: Path, **settings: object) -> Iterator[Stage]:
     """Both processes up; gone afterwards, whatever happens."""
-    with SimulatorProcess(state=folder / "vma.json") as vma, ServiceProcess(folder, vma.url, **FAST | settings) as oma:
+    with ExitStack() as stack:
+        port, of_vma, its_control = (stack.enter_context(held_port()) for _ in range(3))
+        vma = stack.enter_context(SimulatorProcess(state=folder / "vma.json", port=of_vma, control_port=its_control))
+        oma = stack.enter_context(ServiceProcess(folder, vma.url, port=port, **FAST | settings))
         workflow = Workflow(oma.url, vma.url)
-        try:
-            yield Stage(vma, oma, workflow)
-        finally:
-            workflow.close()
+        stack.callback(workflow.close)
+        yield Stage(vma, oma, workflow)

@@ -1,10 +1,12 @@
 """Several replicas of the service as real processes, at one database and one VMA."""
 
 from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import httpx
+from ports import held_port
 from process_stage import FAST, Stage, until
 
 from cli.demo.service import ServiceProcess
@@ -28,6 +30,7 @@ class Replicas:
         self, folder: Path, url: str, vma: SimulatorProcess, vmas: dict[str, str], guests: Collection[str] = (),
         **settings: object,
     ) -> None:  # fmt: skip
+        self._ports = ExitStack()
         self._by_name = {
             name: self._process(
                 folder / name, url, address, CADENCE | settings | {"replicas__poll": name not in guests}
@@ -39,10 +42,10 @@ class Replicas:
         seen_by = [*self.guests, *self.all][0]
         self.stage = Stage(vma, seen_by, Workflow(seen_by.url, vma.url))
 
-    @staticmethod
-    def _process(folder: Path, url: str, vma: str, settings: dict[str, object]) -> ServiceProcess:
+    def _process(self, folder: Path, url: str, vma: str, settings: dict[str, object]) -> ServiceProcess:
         folder.mkdir()
-        return ServiceProcess(folder, vma, database_url=url, poll_log=folder / "polls.jsonl", **settings)
+        port, polls = self._ports.enter_context(held_port()), folder / "polls.jsonl"
+        return ServiceProcess(folder, vma, database_url=url, port=port, poll_log=polls, **settings)
 
     def __getitem__(self, name: str) -> ServiceProcess:
         return self._by_name[name]
@@ -100,3 +103,4 @@ class Replicas:
             if process.running:
                 process.kill()
         self.stage.workflow.close()
+        self._ports.close()

@@ -90,10 +90,8 @@ def test_whatever_becomes_of_a_replica_the_others_poll_its_jobs(kind: str, tmp_p
 
 @pytest.mark.parametrize("kind", BY_MEMBERS)
 def test_by_a_coordination_server_too_the_others_poll_the_jobs_of_whoever_is_gone(kind: str, tmp_path: Path) -> None:
-    redis = RedisServer(tmp_path)
-    redis.start()
-    settings = {"replicas__mode": "tooz", "replicas__coordination_url": redis.url}
-    try:
+    with RedisServer(tmp_path) as redis:
+        settings = {"replicas__mode": "tooz", "replicas__coordination_url": redis.url}
         with replicas(kind, tmp_path, ("seen", "killed", "frozen"), **settings) as us:
             seen, killed, frozen = us.all
             us.start()
@@ -114,5 +112,3 @@ def test_by_a_coordination_server_too_the_others_poll_the_jobs_of_whoever_is_gon
             us.all_asked(5)
             assert not [one for one in us.all if PASSWORD in one.log.read_text()]
         assert poll_logs(tmp_path) == []
-    finally:
-        redis.stop()

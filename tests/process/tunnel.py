@@ -3,10 +3,11 @@
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Self
 
+from ports import held_port
 from sqlalchemy import make_url
 
 
@@ -19,7 +20,9 @@ class Tunnel:
         self._target = (str(target.host), int(target.port or 0))
         self._listener: socket.socket | None = None
         self._ends: set[socket.socket] = set()
-        self._port = 0
+        self._turn = threading.Lock()
+        self._holding = ExitStack()
+        self._port = self._holding.enter_context(held_port())
         self.open()
         self.url = target.set(host="127.0.0.1", port=self._port).render_as_string(hide_password=False)
 
@@ -30,21 +33,19 @@ class Tunnel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.cut()
+        self._holding.close()
 
     def open(self) -> None:
         """Let clients through, on the same port as before."""
         self._listener = socket.create_server(("127.0.0.1", self._port))
-        self._port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def cut(self) -> None:
         """Break every connection and refuse new ones."""
-        listener, self._listener = self._listener, None
-        for end in [*([listener] if listener else []), *self._ends]:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-        self._ends.clear()
+        with self._turn:
+            listener, self._listener = self._listener, None
+            ends, self._ends = [*([listener] if listener else []), *self._ends], set()
+        _break(*ends)
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -53,7 +54,12 @@ class Tunnel:
                 server = socket.create_connection(self._target)
             except OSError:
                 return
-            self._ends |= {client, server}
+            with self._turn:
+                is_open = listener is self._listener
+                self._ends |= {client, server} if is_open else set()
+            if not is_open:  # it was cut while this one came through
+                _break(client, server)
+                return
             for source, sink in ((client, server), (server, client)):
                 threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
 
@@ -65,3 +71,10 @@ class Tunnel:
         for end in (source, sink):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+
+
+def _break(*ends: socket.socket) -> None:
+    for end in ends:
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+        end.close()

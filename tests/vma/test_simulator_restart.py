@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from ports import held_port
 from simulator_support import until
 
 from vma.simulator.plans import Plan
@@ -40,7 +41,11 @@ def copied(simulator: SimulatorProcess, job_id: str) -> int:
 
 
 def test_with_a_state_file_a_copy_goes_on_over_a_sigkill_and_posts_again(tmp_path: Path) -> None:
-    with SimulatorProcess(speed=SPEED, state=tmp_path / "vma.json") as simulator:
+    with (
+        held_port() as port,
+        held_port() as control_port,
+        SimulatorProcess(speed=SPEED, state=tmp_path / "vma.json", port=port, control_port=control_port) as simulator,
+    ):
         start(simulator, "job-a")
         start(simulator, "job-hung")
         simulator.control.hang("job-hung")
@@ -58,7 +63,11 @@ def test_with_a_state_file_a_copy_goes_on_over_a_sigkill_and_posts_again(tmp_pat
 
 
 def test_without_a_state_file_everything_is_gone(tmp_path: Path) -> None:
-    with SimulatorProcess(speed=SPEED) as simulator:
+    with (
+        held_port() as port,
+        held_port() as control_port,
+        SimulatorProcess(speed=SPEED, port=port, control_port=control_port) as simulator,
+    ):
         start(simulator, "job-a")
         simulator.restart()
         assert simulator.control.copies() == []

@@ -18,6 +18,7 @@ from vma.simulator.process import SimulatorProcess
 
 FAST = {"policy__poll_interval": "0.5s", "policy__poll_interval_near_end": "0.5s", "policy__monitor_interval": "1s"}
 PLAN = Plan(rate_mib_s=256, first_post_after_s=0.2, setup_s=0.4, gap_s=0.2, post_every_s=0.3)
+LONG = (64.0,)  # GiB of a copy that runs, by this plan, for four minutes: it ends when the test says so, or never
 
 
 def until(what: str, happens: Callable[[], Any], seconds: float = 30.0, every: float = 0.05) -> Any:
@@ -59,6 +60,11 @@ class Stage:
         """The job, once it stands in a state."""
         until(f"{job_id} is {state}", lambda: self.state(job_id) == state, seconds)
         return self.workflow.job(job_id)
+
+    def finish(self, job_id: str) -> dict[str, Any]:
+        """The job, once its copy is over and that is known."""
+        self.vma.control.finish(job_id)
+        return self.wait_for_state(job_id, "completed")
 
     def wait_for_percent(self, job_id: str, percent: float) -> None:
         """Returns when the OMA knows of that much progress."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from process_stage import Stage, stage, until
+from process_stage import LONG, Stage, stage, until
 from servers import empty, kinds
 from sqlalchemy import Engine
 from tunnel import Tunnel
@@ -18,18 +18,16 @@ from tunnel import Tunnel
 from cli.demo.service import ServiceError, ServiceProcess
 from cli.serve import STOPS_WITHIN
 from db.engine import make_engine
-from vma.simulator.plans import Plan
 
 pytestmark = pytest.mark.process
 CHUNK = 4096  # bytes
-SLOW = Plan(rate_mib_s=128, first_post_after_s=0.2, setup_s=0.2, gap_s=0.2, post_every_s=0.2)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in kinds() if kind != "sqlite"])
 def test_a_server_that_restarts_or_is_down_at_our_start_is_waited_for(kind: str, tmp_path: Path) -> None:
     with empty(kind, tmp_path) as url, Tunnel(url) as way, stage(tmp_path, database_url=way.url) as play:
-        job_id = play.job(gib=(1.0,), plan=SLOW)
-        play.wait_for_percent(job_id, 1)
+        job_id = play.job(gib=LONG)
+        play.wait_for_percent(job_id, 0.1)
 
         way.cut()
         until("the poller notices", lambda: "cannot be read; polling waits" in play.logged())
@@ -47,7 +45,7 @@ def test_a_server_that_restarts_or_is_down_at_our_start_is_waited_for(kind: str,
         assert _status(play, "/readyz") == _status(play, f"/api/v1/replications/{job_id}") == 503
         way.open()
         until("the service is ready", lambda: _status(play, "/readyz") == 200)
-        assert play.wait_for_state(job_id, "completed")["ending"] == "confirmed"
+        assert play.finish(job_id)["ending"] == "confirmed"
         states = [row["to_state"] for row in play.get(f"/replications/{job_id}/history")["items"]]
         assert states[-2:] == ["replicating", "completed"]
 
@@ -85,8 +83,8 @@ def _holding(engine: Engine, lock: str) -> Iterator[None]:
 def test_a_database_that_holds_every_statement_does_not_hold_up_our_stop(kind: str, tmp_path: Path) -> None:
     lock, held = LOCKED[kind]
     with empty(kind, tmp_path) as url, stage(tmp_path, database_url=url) as play:
-        job_id = play.job(gib=(1.0,), plan=SLOW)
-        play.wait_for_percent(job_id, 1)
+        job_id = play.job(gib=LONG)
+        play.wait_for_percent(job_id, 0.1)
         engine = make_engine(url)
         with _holding(engine, lock), engine.connect() as watcher:
             until("the service waits for the table", lambda: watcher.exec_driver_sql(held).all(), 15.0)
@@ -95,9 +93,7 @@ def test_a_database_that_holds_every_statement_does_not_hold_up_our_stop(kind: s
             assert time.monotonic() - began < STOPS_WITHIN + 2
         assert "we leave without it" in play.logged()
         play.oma.start()
-        assert (
-            play.wait_for_state(play.get("/replications")["items"][0]["job_id"], "completed")["ending"] == "confirmed"
-        )
+        assert play.finish(job_id)["ending"] == "confirmed"
         engine.dispose()
 
 
@@ -131,15 +127,15 @@ def fill(disk: Path) -> Path:
 
 def test_on_a_full_disk_nothing_is_invented_or_lost_and_it_goes_on_when_there_is_room(tmp_path: Path) -> None:
     with small_disk(tmp_path, "6m") as disk, stage(tmp_path, database_url=f"sqlite:///{disk / 'jobs.db'}") as play:
-        job_id = play.job(gib=(1.0,), plan=SLOW)
-        play.wait_for_percent(job_id, 1)
+        job_id = play.job(gib=LONG)
+        play.wait_for_percent(job_id, 0.1)
         filler = fill(disk)
         made, refused = _create_until_refused(lambda n: play.workflow.oma.post("/replications", json=_new_job(n)))
         assert refused["error"] == "database_full", refused
         assert play.state(job_id) == "replicating"
         until("the poller says so", lambda: "answers cannot be written" in play.logged())
         filler.unlink()
-        assert play.wait_for_state(job_id, "completed")["ending"] == "confirmed"
+        assert play.finish(job_id)["ending"] == "confirmed"
         found = play.sql("SELECT id FROM replication_jobs WHERE id <> ? ORDER BY id", job_id)
         assert [row[0] for row in found] == sorted(made)
         assert play.sql("PRAGMA integrity_check") == [("ok",)]

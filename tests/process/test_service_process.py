@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from process_stage import stage, until
+from process_stage import LONG, stage, until
 
 from cli.demo.service import ServiceError, ServiceProcess
 from vma.simulator.faults import FaultMode
@@ -17,14 +17,15 @@ pytestmark = pytest.mark.process
 
 def test_the_api_is_up_while_the_vma_accepts_and_never_answers(tmp_path: Path) -> None:
     with stage(tmp_path) as play:
-        jobs = [play.job(f"web-{n:02}", gib=(8.0,)) for n in range(11)]
+        jobs = [play.job(f"web-{n:02}", gib=LONG) for n in range(11)]
         play.oma.kill()
         play.vma.control.fault("hang")
         play.oma.start()
         assert httpx.get(f"{play.oma.url}/readyz", trust_env=False).status_code == 200
-        status = play.get("/job-recovery/status")
-        assert status["in_recovery"] is not None, "the API must not wait for recovery"
-        assert status["in_recovery"]["jobs"] == len(jobs)
+        recovery = until(
+            "the API does not wait for recovery", lambda: play.get("/job-recovery/status")["in_recovery"], 5.0
+        )
+        assert recovery["jobs"] == len(jobs)
         play.vma.control.no_fault()
         until("all polled again", lambda: _all_running(play.get("/vma-polling/status"), jobs))
 
@@ -36,8 +37,8 @@ def _all_running(status: dict[str, list[dict[str, object]]], jobs: list[str]) ->
 
 def test_sigterm_during_slow_polls_is_over_within_eight_seconds_and_changes_no_state(tmp_path: Path) -> None:
     with stage(tmp_path) as play:
-        job_id = play.job(gib=(8.0,))
-        play.wait_for_percent(job_id, 1)
+        job_id = play.job(gib=LONG)
+        play.wait_for_percent(job_id, 0.1)
         play.vma.control.clear_requests()
         play.vma.control.fault("hang")
         until("a question is under way", lambda: play.vma.control.requests().total > 0)
@@ -61,8 +62,8 @@ def test_a_second_process_on_one_sqlite_file_is_refused_with_the_reason(tmp_path
 @pytest.mark.parametrize("mode", ["not_found_text_200", "not_found_json_200"])
 def test_200_job_not_found_ends_no_job_neither_when_polled_nor_at_start(tmp_path: Path, mode: FaultMode) -> None:
     with stage(tmp_path) as play:
-        job_id = play.job(gib=(8.0,))
-        play.wait_for_percent(job_id, 1)
+        job_id = play.job(gib=LONG)
+        play.wait_for_percent(job_id, 0.1)
         play.vma.control.fault(mode)
         until("heard while polling", lambda: _heard(play.polling(job_id)))
         play.oma.kill()
@@ -85,15 +86,15 @@ def _heard(polling: dict[str, list[dict[str, object]]]) -> bool:
 @pytest.mark.parametrize("mode", ["garbage", "empty", "null", "truncated", "no_keys", "huge"])
 def test_garbage_never_changes_stored_progress(tmp_path: Path, mode: FaultMode) -> None:
     with stage(tmp_path) as play:
-        job_id = play.job(gib=(20.0,))
-        play.wait_for_percent(job_id, 1)
+        job_id = play.job(gib=LONG)
+        play.wait_for_percent(job_id, 0.1)
         play.vma.control.fault(mode)
         until("garbage heard", lambda: play.polling(job_id)["consecutive_errors"] >= 1)
         known = play.workflow.job(job_id)["progress_percent"]
         until("more garbage heard", lambda: play.polling(job_id)["consecutive_errors"] >= 3)
         job = play.workflow.job(job_id)
         assert (job["status"], job["progress_percent"]) == ("replicating", known)
-        assert known >= 1
+        assert known > 0
 
 
 def test_wrong_settings_refuse_to_start_and_name_the_setting(tmp_path: Path) -> None:
@@ -109,13 +110,12 @@ def test_wrong_settings_refuse_to_start_and_name_the_setting(tmp_path: Path) -> 
 
 def test_a_job_runs_on_through_six_kills_in_a_row(tmp_path: Path) -> None:
     with stage(tmp_path) as play:
-        job_id = play.job(gib=(9.0,))
+        job_id = play.job(gib=LONG)
         for _ in range(6):
             play.oma.kill()
             play.oma.start()
         job = play.workflow.job(job_id)
         assert (job["status"], job["version"]) == ("replicating", 4)
-        play.vma.control.finish(job_id)
-        done = play.wait_for_state(job_id, "completed")
+        done = play.finish(job_id)
         context = play.get(f"/contexts/{done['vm_context_id']}")
         assert (context["total_jobs_run"], context["successful_jobs"], context["failed_jobs"]) == (1, 1, 0)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -62,8 +63,11 @@ def another_process(engine: Engine) -> Iterator[subprocess.Popen[str]]:
 def end_session_of(sole: Sole, engine: Engine) -> None:
     """An administrator, or a restart of the server, ends the connection that holds the claim."""
     backend = engine.url.get_backend_name().replace("mariadb", "mysql")
-    [[session]] = seen(engine, MY_SESSION[backend].format(name=sole._lock._name))  # type: ignore[attr-defined]
+    who = MY_SESSION[backend].format(name=sole._lock._name)  # type: ignore[attr-defined]
+    [[session]] = seen(engine, who)
     sql(engine, KILL[backend].format(session=session))
+    while seen(engine, who) not in ([], [(None,)]):  # a session ends when its process comes to it
+        time.sleep(0.01)
 
 
 @pytest.mark.process

@@ -14,7 +14,7 @@ from store_builders import MIB, NOW, OPERATOR, SIZE, Vm, everything
 
 import db.engine
 from db import views
-from db.engine import make_engine, read
+from db.engine import BUSY_TIMEOUT, make_engine, read
 from db.store import Store
 from fsm.policy import DEFAULT_POLICY
 from fsm.states import Event
@@ -67,7 +67,7 @@ def test_a_writer_waits_while_another_program_holds_the_file(vm: Vm, file: Path)
 def test_readers_do_not_wait_for_a_writer(vm: Vm, file: Path) -> None:
     other = locked(file)
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(vm.store.facts, vm.job_id).result(2).state == "replicating"
+        assert pool.submit(vm.store.facts, vm.job_id).result(BUSY_TIMEOUT / 2).state == "replicating"
     other.close()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 from coordination_servers import no_redis
+from hypothesis import HealthCheck, settings
 from pictures import no_programs
 from servers import copy, empty, kinds, missing
 from sqlalchemy import Engine
@@ -14,6 +15,9 @@ from sqlalchemy import Engine
 from db.engine import make_engine
 from migrations import runner
 
+# A machine that stands still for a fifth of a second is no failure; in CI hypothesis sees to that itself.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 MISSING = missing()
 NO_PROGRAMS = no_programs()
 NO_REDIS = no_redis()

@@ -1,5 +1,6 @@
 """The commands that speak to the running service: recover and polling."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,8 +28,16 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
         job_id = workflow.create(actor)
         vma.control.plan(job_id, Plan(rate_mib_s=64, first_post_after_s=0, setup_s=0))
         workflow.start(job_id, actor)
+        while job_id not in vma.control.entries() or not _recovered(workflow):
+            time.sleep(0.02)  # neither process can signal us
         yield oma.url, job_id
         workflow.close()
+
+
+def _recovered(workflow: Workflow) -> bool:
+    """True once the recovery of the start is over, beside which another would be refused."""
+    runs = workflow.oma.get("/job-recovery/status").json()["runs"]
+    return bool(runs) and runs[0]["finished_at"] is not None
 
 
 def run(*arguments: str) -> Result:

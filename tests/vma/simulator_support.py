@@ -23,7 +23,7 @@ PLAN = Plan(rate_mib_s=100, first_post_after_s=1, setup_s=4, gap_s=3, post_every
 Posts = list[tuple[str, ProgressUpdate]]
 
 
-WITHIN_S = 10.0
+WITHIN_S = 30.0
 
 
 def until(value: Callable[[], Any]) -> Any:

@@ -26,7 +26,7 @@ def with_copies(story: Callable[[Copies, Posts], Awaitable[None]], plan: Plan = 
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not true():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.002)
 

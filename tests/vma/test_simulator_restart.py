@@ -81,7 +81,7 @@ def test_sigterm_ends_it_with_status_zero_even_while_a_request_hangs() -> None:
             client.get(f"{simulator.url}/api/v1/health", timeout=0.1)
         assert simulator.pid is not None
         os.kill(simulator.pid, signal.SIGTERM)
-        assert simulator.wait(5) == 0
+        assert simulator.wait(20) == 0
 
 
 def test_it_ends_when_its_starter_goes_away() -> None:
@@ -91,7 +91,7 @@ def test_it_ends_when_its_starter_goes_away() -> None:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("VMA simulator ready: data http://127.0.0.1:")
         process.stdin.close()
-        assert process.wait(5) == 0
+        assert process.wait(20) == 0
         assert process.stdout.read() == ""
 
 

@@ -288,7 +288,7 @@ copies:
 @pytest.mark.process
 def test_a_scenario_is_played_over_real_sockets_in_accelerated_time(tmp_path: Path) -> None:
     file = tmp_path / "short.yaml"
-    file.write_text(ONE.replace("copies:", "time: {accelerate: 600}\ncopies:") + "faults: [{at: 10m, kind: 503}]\n")
+    file.write_text(ONE.replace("copies:", "time: {accelerate: 240}\ncopies:") + "faults: [{at: 10m, kind: 503}]\n")
     with SimulatorProcess(scenario=file) as simulator:
         url = f"{simulator.url}/api/v1/progress/job-a"
         statuses = set()

@@ -21,12 +21,13 @@ LOOK: Final = 0.5  # seconds between two looks
 def refuse_coordinated(engine: Engine) -> None:
     """SecondProcessError if replicas of mode tooz serve the database; rows of those that died are removed.
 
-    Takes no time where there are no such rows, else `WATCH` seconds at most.
+    Takes no time where there are no such rows, else `WATCH` seconds and one look more.
     """
     first = _rows(engine)
-    end = time.monotonic() + WATCH
-    while first and time.monotonic() < end:
+    end, over = time.monotonic() + WATCH, not first
+    while not over:
         time.sleep(LOOK)
+        over = time.monotonic() >= end  # before the look: we may stand still after one, and have to look again
         for slot, row in _rows(engine).items():
             if slot not in first or row.seen_at != first[slot].seen_at:
                 raise SecondProcessError(redacted(engine.url), f"{coordinated(row, None)}, in mode tooz")

@@ -12,7 +12,7 @@ from replica_places import NOW, Join, servers
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
-from db import session_locks
+from db import coordinated, session_locks
 from db.errors import SecondProcessError, UnfitForReplicasError
 from db.members import MemberRows
 from db.replicas import Identity, Replica
@@ -82,6 +82,27 @@ def test_one_that_starts_while_the_rows_of_the_dead_are_watched_is_seen(
     monkeypatch.setattr("db.coordinated.time.sleep", lambda _: comes.sign(NOW, 64, ["dead", "comes"]))
     with pytest.raises(SecondProcessError, match="mode tooz"):
         me.take()
+
+
+@SERVERS
+def test_one_that_shows_life_while_we_stood_still_is_seen(migrated: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our machine was frozen between two looks until the time of watching was over: nobody was silent by that."""
+    rows, look, looks = MemberRows(migrated, Identity("coordinated"), polls=True), coordinated._rows, []
+    rows.sign(NOW, 64, ["coordinated"])
+
+    def frozen_after(engine: Engine) -> dict[int, Any]:
+        found = look(engine)
+        looks.append(found)
+        if len(looks) == 2:
+            time_sleep(2 * coordinated.WATCH)
+            rows.sign(NOW + timedelta(seconds=5), 64, ["coordinated"])
+        return found
+
+    monkeypatch.setattr(coordinated, "WATCH", 0.1)
+    monkeypatch.setattr(coordinated, "LOOK", 0.0)
+    monkeypatch.setattr(coordinated, "_rows", frozen_after)
+    with pytest.raises(SecondProcessError, match="mode tooz"):
+        Sole(migrated).take()
 
 
 @SERVERS

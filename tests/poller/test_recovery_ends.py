@@ -152,7 +152,7 @@ def test_a_wake_or_a_look_of_the_monitor_does_not_make_recovery_s_question_forgo
                 world.vma.hold(job)
                 await us.pass_time(6)
             started = asyncio.create_task(us.recovery.start(TRIGGER))
-            await until(lambda: us.recovery.run is not None)
+            await until(lambda: not us.recovery.finished.is_set())
             us.service.wake(job)
             await started
             us.service.wake(job)

@@ -203,7 +203,7 @@ async def stage(
 Story = Callable[[Stage], Awaitable[None]]
 
 
-def run(url: str, story: Story, seconds: float = 20.0, **options: Any) -> None:
+def run(url: str, story: Story, seconds: float = 60.0, **options: Any) -> None:
     """Play a story; one that hangs is a failure."""
 
     async def guarded() -> None:

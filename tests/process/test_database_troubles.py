@@ -60,11 +60,16 @@ def _job(play: Stage, job_id: str) -> dict[str, Any] | None:
     return None
 
 
+# How a table is locked, and how it is seen that somebody waits for it: in this database, for the server has others.
 LOCKED = {
-    "postgresql": ("LOCK TABLE replication_jobs IN ACCESS EXCLUSIVE MODE", "SELECT 1 FROM pg_locks WHERE NOT granted"),
+    "postgresql": (
+        "LOCK TABLE replication_jobs IN ACCESS EXCLUSIVE MODE",
+        "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'replication_jobs'::regclass"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    ),
     "mariadb": (
         "LOCK TABLES replication_jobs WRITE",
-        "SELECT 1 FROM information_schema.processlist WHERE state LIKE 'Waiting for table%%'",
+        "SELECT 1 FROM information_schema.processlist WHERE state LIKE 'Waiting for table%%' AND db = DATABASE()",
     ),
 }
 

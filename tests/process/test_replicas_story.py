@@ -17,7 +17,7 @@ from poller.poll_check import check_files
 from poller.poll_findings import Finding
 from vma.simulator.process import SimulatorProcess
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]  # every wait has a bound of its own
 # One server is enough for what takes so long: what differs between them, tests/db/test_replicas.py tells of both.
 BY_LOCKS = [kind for kind in ("mariadb", "postgresql") if kind in kinds()][:1]
 BY_MEMBERS = [kind for kind in ("postgresql", "mariadb") if kind in kinds() and not no_redis()][:1]

@@ -16,7 +16,7 @@ from tunnel import Tunnel
 
 from vma.simulator.process import SimulatorProcess
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]  # every wait has a bound of its own
 KINDS = [kind for kind in ("postgresql", "mariadb") if kind in kinds()][:1]
 NAMES = ("a", "b", "c")
 LONGEST = 8.0  # seconds of silence: 15 where each job is asked about every 5; here it is every second, and takes 2

@@ -12,7 +12,7 @@ from typing import Self
 
 import httpx
 
-START_TIMEOUT = 20.0  # seconds
+START_TIMEOUT = 60.0  # seconds: two take a quiet machine, fifteen a third of a processor
 STOP_TIMEOUT = 10.0  # the service drains within 8
 
 

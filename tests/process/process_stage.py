@@ -31,6 +31,14 @@ def until(what: str, happens: Callable[[], Any], seconds: float = 30.0, every: f
     raise AssertionError(f"not within {seconds:.0f} s: {what}")
 
 
+def stood_in_line(pid: int) -> float:
+    """Seconds that a process was ready to go on and got no processor: those of a busy machine, not its own."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except OSError:  # nobody counts here
+        return 0.0
+
+
 @dataclass
 class Stage:
     """What the tests act on."""

@@ -2,16 +2,19 @@
 
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Row, make_url, text
+from sqlalchemy import URL, Connection, Engine, Row, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from db.engine import make_engine, read, write
+from db.members import MemberRows
+from db.replicas import Identity
 
 SERVERS: Final = {
     "postgresql": os.environ.get("OMA_FSM_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres"),
@@ -106,6 +109,13 @@ def _replay(statements: list[str], url: str) -> None:
         for statement in statements:
             connection.exec_driver_sql(statement)
     engine.dispose()
+
+
+def until_nobody_serves(engine: Engine) -> None:
+    """Until the server has let go of the locks of those who closed their connections: that is when it comes to it."""
+    rows = MemberRows(engine, Identity("looks"), polls=False)
+    while engine.dialect.name != "sqlite" and rows.by_locks() is not None:
+        time.sleep(0.01)
 
 
 def shown(url: URL) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from oma_world import only, seen, sql
 from replica_places import NOW, Join, servers
+from servers import until_nobody_serves
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
@@ -28,12 +29,14 @@ def test_a_single_service_and_replicas_refuse_each_other_and_say_who_is_there(mi
     with pytest.raises(SecondProcessError, match=rf"1 replicas live; process {replica.identity.pid} on .*serving"):
         Sole(migrated).take()
     replica.release()
+    until_nobody_serves(migrated)
     with claimed(migrated, "serving", 60) as sole:
         sole.sign(NOW)
         with pytest.raises(SecondProcessError, match="serving it since 2026-11-26 03:12:00Z"):
             replica.take()
         assert not replica._locks.is_open
         assert [(s.mode, s.alive) for s in servers(migrated)] == [("single", True)]
+    until_nobody_serves(migrated)
     replica.take()
     assert replica.look().pollers == {0}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from oma_world import make_oma, only, seen, sql
-from servers import shown
+from servers import shown, until_nobody_serves
 from sqlalchemy import Engine
 from structlog.testing import capture_logs
 
@@ -86,6 +86,7 @@ def test_a_killed_process_leaves_the_database_to_the_next(migrated: Engine) -> N
     with another_process(migrated) as process:
         process.kill()
         process.wait()
+        until_nobody_serves(migrated)
         with claimed(migrated, "serving", 60) as sole:
             assert sole.check()
 
@@ -97,6 +98,7 @@ def test_a_claim_that_was_released_can_be_taken_by_another_and_not_before(migrat
     with pytest.raises(SecondProcessError, match="it has not yet said who it is"):
         second.take()
     first.release()
+    until_nobody_serves(migrated)
     second.take()
     second.release()
 
@@ -123,6 +125,7 @@ def test_two_services_on_one_database_the_second_changes_nothing(migrated_url: s
         second.prepare()
     assert seen(first.engine, "SELECT * FROM service_holder") == before
     first.close()
+    until_nobody_serves(second.engine)
     second.prepare()
     second.close()
 
@@ -158,6 +161,7 @@ def test_a_claim_that_another_process_took_meanwhile_is_said_aloud_and_serving_g
         end_session_of(sole, migrated)
         with claimed(other, "serving", 60), capture_logs() as logs:
             assert not sole.check()
+        until_nobody_serves(migrated)
         [line] = logs
         assert line["log_level"] == "error"
         assert "another process may serve it too" in line["event"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from coordination_servers import RedisServer, no_redis
-from servers import kinds
+from servers import kinds, until_nobody_serves
 from sqlalchemy import Engine, text
 from structlog.testing import capture_logs
 
@@ -204,6 +204,7 @@ def test_a_service_of_another_mode_is_refused_if_it_was_there_and_complained_of_
         sole.sign(NOW)
         with pytest.raises(SecondProcessError, match="serving it since 2026-11-26 03:12:00Z"):
             join("first")
+    until_nobody_serves(migrated)
     first = join("second")
     with capture_logs() as logs:
         assert first.check()

@@ -15,7 +15,7 @@ ELSEWHERE = {
     "6": "vma/test_client.py::test_a_huge_body_is_cut_and_not_read_to_its_end",
     "14": "vma/test_client.py::test_a_proxy_without_a_vma_is_unreachable",
     "15": "poller/test_cadence.py::test_retry_after_is_obeyed_up_to_a_minute_and_never_hurries",
-    "16": "vma/test_fleet.py::test_that_it_turns_us_away_is_shown_until_it_does_not",
+    "16": "vma/test_fleet.py::test_that_it_turns_us_away_is_shown_until_it_does_not_and_said_once",
     "17": "vma/test_client.py::test_a_redirect_is_not_followed",
     "18": "vma/test_client.py::test_one_byte_after_another_is_cut_off_by_the_total_time",
     "19": "vma/test_client.py::test_accepted_and_never_answered_is_unreachable",

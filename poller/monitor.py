@@ -64,8 +64,8 @@ class Monitor:
         self._poller.poll_log.must((job.job_id for job in jobs), began)
         now = self._poller.observer.now()
         suspects = list(self._from_database(jobs, now))
-        ours = {j.job_id for j in jobs if self._poller.guests.may_ask(j.job_id)}
-        ghosts = [Finding(job_id, Drift.GHOST) for job_id in sorted(scheduled - ours)]
+        kept = {j.job_id for j in jobs if not self._is_others(j.job_id)}
+        ghosts = [Finding(job_id, Drift.GHOST) for job_id in sorted(scheduled - kept)]
         found = await self._repair(suspects, now) + self._drop(ghosts)
         self._record(found, now)
         if self._poller.ownership.shared:  # of a replica that only answers the API nobody takes shares over
@@ -94,6 +94,10 @@ class Monitor:
             kind = self._judge(job, now)
             if kind is not None:
                 yield Finding(job.job_id, kind)
+
+    def _is_others(self, job_id: str) -> bool:
+        """After a freeze, until we looked again, nothing is known to be ours; that makes no job another replica's."""
+        return not self._poller.guests.may_ask(job_id) and self._poller.ownership.elsewhere(job_id)
 
     def _judge(self, job: PolledJob, now: datetime) -> Drift | None:
         if not self._poller.ownership.owns(job.job_id):

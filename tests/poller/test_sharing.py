@@ -26,13 +26,14 @@ class Jobs:
         self.mine: set[str] = set()
         self.taken = set(mine)
         self.left = False
+        self.nobody_s: set[str] = set()
         self.others_living: list[str] = []
 
     def owns(self, job_id: str) -> bool:
         return job_id in self.mine
 
     def elsewhere(self, job_id: str) -> bool:
-        return job_id not in self.mine
+        return job_id not in self.mine | self.nobody_s
 
     async def look(self) -> Change:
         before, self.mine = self.mine, set(self.taken)
@@ -407,3 +408,21 @@ def test_a_scheduled_job_that_is_not_ours_any_more_is_a_ghost(world: World) -> N
             assert us.schedule == set()
 
     run(story())
+
+
+def test_a_job_of_which_nobody_knows_whose_it_is_is_no_ghost(world: World) -> None:
+    """After a freeze, when the monitor looks before the shares were looked at again: they are ours still."""
+    [job] = running(world, 1)
+    jobs = Jobs(job)
+
+    async def story() -> None:
+        async with world.process(ownership=jobs) as us:
+            jobs.mine, jobs.nobody_s = set(), {job}
+            assert kinds(await us.monitor.cycle()) == {}
+            assert us.schedule == {job}
+            jobs.nobody_s = set()
+            await look(us)
+            await us.pass_time(6)
+
+    run(story())
+    assert asked(world, job) == [2]

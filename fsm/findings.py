@@ -12,9 +12,7 @@ class Rule(StrEnum):
     SHAPE = "shape"  # target, kind, ending, error text and progress that do not go together
     POLLING = "polling"  # an edge after which a job is polled that must not be, or the other way round
     CONTEXT = "context"  # an end that does not give its VM back, a life that does not take it, or takes another's
-    UNREACHABLE = (
-        "unreachable"  # a state that no job ever comes to, an event that no edge has, an edge that is never taken
-    )
+    UNREACHABLE = "unreachable"  # a state no job ever comes to, an event without an edge, an edge never taken
     TRAP = "trap"  # a state that a job never comes out of
     SILENCE = "silence"  # an answer that may come for ever without anything happening
     OVERLAP = "overlap"  # a situation in which two edges pass

@@ -177,14 +177,18 @@ def test_two_batches_over_the_same_jobs_in_opposite_order_both_finish(vm: Vm) ->
     assert [len(v.history) for v in vms] == [5] * 6
 
 
-def test_a_writer_waits_for_another_and_sees_what_it_wrote(vm: Vm) -> None:
+def test_an_answer_for_a_job_that_another_writer_holds_changes_nothing_of_what_that_one_wrote(vm: Vm) -> None:
+    """On SQLite it waits, for whoever writes has the whole file; on the servers the held row is passed over."""
     vm.replicate()
     with unguarded(vm.store.engine), ThreadPoolExecutor(1) as pool:
         with write(vm.store.engine) as connection:
             connection.execute(update(JOBS).where(JOBS.c.id == vm.job_id).values(version=9, progress_percent=77.0))
             answer = vm.answer("running", done=MIB)
             waiting = pool.submit(vm.store.answer, [answer], vm.now)
-            assert not waiting.done()
+            if vm.store.engine.dialect.name == "sqlite":
+                assert not waiting.done()
+            else:
+                assert waiting.result(10) == []
         assert waiting.result(10) == []
     assert (vm.row["version"], vm.row["progress_percent"]) == (9, 77.0)
 
